@@ -1,0 +1,51 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PY := .venv/bin/python
+ROOMS := proto models tasks web dev bench migrations
+PROTOS := proto/im.proto proto/views.proto
+PROTOC := $(PY) -m grpc_tools.protoc -I.
+GENERATED := $(foreach p,$(PROTOS:.proto=),$(p)_pb2.py $(p)_pb2.pyi)
+
+.PHONY: help run test lint fmt proto bench setup clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+run: setup ## start everything; Ctrl-C stops it, data stays in var/
+	@$(PY) -m dev.run
+
+test: setup ## run every test; ARGS="tests/unit -k frame" narrows it
+	@$(PY) -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+lint: ## style, types, imports between rooms, freshness of generated code
+	@dev/setup.sh python
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy --strict $(ROOMS)
+	@$(PY) -m mypy tests
+	@.venv/bin/lint-imports 
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
+	$(PROTOC) --python_out=$$fresh --pyi_out=$$fresh $(PROTOS) && \
+	for file in $(GENERATED); do \
+		cmp -s $$file $$fresh/$$file || { echo "$$file is stale: run make proto"; exit 1; }; \
+	done
+
+fmt: ## put the code into the house format
+	@dev/setup.sh python
+	@$(PY) -m ruff check --fix-only --quiet .
+	@$(PY) -m ruff format .
+
+proto: ## generate the Python code of proto/*.proto
+	@dev/setup.sh python
+	@$(PROTOC) --python_out=. --pyi_out=. $(PROTOS)
+
+bench: setup ## measure; SCENARIOS="name ..." narrows it
+	@$(PY) -m bench $(SCENARIOS)
+
+setup: ## install what is missing on this machine and in .venv
+	@dev/setup.sh
+
+clean: ## remove .venv and caches; data in var/ stays
+	@rm -rf .venv .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
