@@ -1,0 +1,214 @@
+"""Append a batch of sends to the logs of their senders' mailboxes or groups: in one transaction.
+
+Design: DESIGN.md, "The log". Two round trips and one fsync serve the whole batch. What if the
+process dies after each step: before COMMIT nothing is stored and nobody was answered; after it the
+rows are stored, the senders repeat with the same sequence and get the first answer, and the sweep
+delivers. A send to a group is judged inside the transaction (models/groupsend.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pymysql
+from pymysql.constants import ER
+
+from models.errors import Code, IMError
+from models.groupsend import Speech, ask_statement, store_statements, verdicts
+from models.ids import message_id
+from models.log import (
+    Position,
+    Row,
+    advance_statements,
+    find_by_sequence,
+    insert_statement,
+    positions,
+)
+from models.mysql import Connection, Database, Rows
+from models.shards import Shard
+from proto import im_pb2
+
+DUPLICATE_ROUNDS_MAX = 3
+
+
+Key = tuple[int, str, str]
+"""What makes a send the same one again: shard, sender and sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A checked send, ready to be stored."""
+
+    shard: Shard  # of the sender's mailbox, or of the group
+    bucket: int
+    sender: str
+    receiver: str
+    sequence: str
+    content: bytes
+    speech: Speech | None = None  # to a group
+
+    @property
+    def key(self) -> Key:
+        return (self.shard.number, self.sender, self.sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The answer to a send, the same for every repetition of it."""
+
+    id: str
+    send_time: int  # ms
+
+
+Outcome = Stored | IMError
+
+
+def append(database: Database, drafts: Sequence[Draft]) -> list[Outcome]:
+    """Store drafts of one database; return an outcome for each, in order.
+
+    Atomic for the drafts that are to be stored: all of them or none. A repetition gets the first
+    answer, a different message under a used sequence SEQUENCE_CONFLICT. Per sender, rows
+    enter the log in the order of `drafts`. Raises `IMError` when nothing is known to be stored.
+    """
+    outcomes: dict[Key, Outcome] = {}
+    firsts: dict[Key, Draft] = {}
+    conflicts: set[int] = set()
+    for index, draft in enumerate(drafts):
+        first = firsts.setdefault(draft.key, draft)
+        if first is not draft and not _same(draft, first.receiver, first.content):
+            conflicts.add(index)
+    pending = list(firsts.values())
+    for _ in range(DUPLICATE_ROUNDS_MAX):
+        answered = database.retried(partial(_store, drafts=pending))
+        outcomes.update(answered)
+        pending = [draft for draft in pending if draft.key not in answered]
+        if not pending:
+            break
+    else:
+        raise IMError(Code.UNAVAILABLE, "the batch kept colliding with other writers")
+    return [
+        _conflict() if index in conflicts else outcomes[draft.key]
+        for index, draft in enumerate(drafts)
+    ]
+
+
+def _store(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcome]:
+    """Outcomes of all drafts; or, where some were stored before, of those and nothing inserted."""
+    try:
+        return _insert(connection, drafts)
+    except pymysql.IntegrityError as error:
+        if error.args[0] != ER.DUP_ENTRY:
+            raise
+        connection.execute("ROLLBACK")
+        return _resolve(connection, drafts)
+
+
+def _insert(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcome]:
+    """The transaction: lock and advance the counters, judge, insert, commit."""
+    by_shard = _by_shard(drafts)
+    counts = {shard.number: len(group) for shard, group in by_shard.items()}
+    asked = dict.fromkeys((d.receiver, d.sender) for d in drafts if d.speech is not None)
+    begin = ["BEGIN", *advance_statements(connection, counts)]
+    answers = connection.run([*begin, ask_statement(connection, asked)] if asked else begin)
+    starts = positions(answers[len(begin) - 1], counts)
+    outcomes: dict[Key, Outcome] = {}
+    statements = []
+    for shard, group in by_shard.items():
+        start = starts[shard.number]
+        if shard.is_group:
+            refused = _judge(connection, group, answers[-1], start, outcomes)
+            if refused:
+                group = [draft for draft in group if draft.key not in outcomes]
+                statements.append(
+                    connection.sql(
+                        "UPDATE shard_log SET version = version - %s WHERE shard = %s",
+                        (refused, shard.number),
+                    )
+                )
+        if not group:
+            continue
+        rows = _rows(group, start)
+        statements.append(insert_statement(connection, shard, rows))
+        if shard.is_group:
+            speeches = [draft.speech or Speech() for draft in group]
+            statements += store_statements(connection, rows, speeches)
+        for draft, row in zip(group, rows, strict=True):
+            outcomes[draft.key] = Stored(row.id.hex(), row.send_time)
+    connection.run([*statements, "COMMIT"])
+    return outcomes
+
+
+def _judge(
+    connection: Connection,
+    drafts: Sequence[Draft],
+    members: Rows,
+    start: Position,
+    outcomes: dict[Key, Outcome],
+) -> int:
+    """Answer the drafts that may not be stored; returns how many those are.
+
+    Who sent something before they were removed, and repeats it, gets the first answer.
+    """
+    asked = [(draft.receiver, draft.sender, draft.speech or Speech()) for draft in drafts]
+    refused: list[Draft] = []
+    for draft, verdict in zip(drafts, verdicts(members, asked, start.clock_ms), strict=True):
+        if verdict is not None:
+            outcomes[draft.key] = verdict
+            refused.append(draft)
+    if refused:
+        outcomes.update(_resolve(connection, refused))
+    return len(refused)
+
+
+def _by_shard(drafts: Sequence[Draft]) -> dict[Shard, list[Draft]]:
+    groups: dict[Shard, list[Draft]] = {}
+    for draft in drafts:
+        groups.setdefault(draft.shard, []).append(draft)
+    return groups
+
+
+def _rows(drafts: Sequence[Draft], start: Position) -> list[Row]:
+    return [
+        Row(
+            id=bytes.fromhex(message_id(start.clock_ms, draft.shard.number, version)),
+            version=version,
+            sequence=draft.sequence,
+            sender=draft.sender,
+            receiver=draft.receiver,
+            shard=draft.bucket,
+            content=draft.content,
+            send_time=start.clock_ms,
+            withdraw_time=0,
+        )
+        for version, draft in enumerate(drafts, start.first)
+    ]
+
+
+def _resolve(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcome]:
+    """Outcomes of the drafts that are stored already."""
+    groups = _by_shard(drafts)
+    outcomes: dict[Key, Outcome] = {}
+    for shard, group in groups.items():
+        found = find_by_sequence(connection, shard, [(d.sender, d.sequence) for d in group])
+        for draft in group:
+            row = found.get((draft.sender, draft.sequence))
+            if row is None:
+                continue
+            same = row.receiver == draft.receiver and (
+                row.withdraw_time > 0 or _same(draft, row.receiver, row.content)
+            )
+            outcomes[draft.key] = Stored(row.id.hex(), row.send_time) if same else _conflict()
+    return outcomes
+
+
+def _same(draft: Draft, receiver: str, content: bytes) -> bool:
+    """Whether two messages say the same, encoded by whichever client."""
+    if draft.receiver != receiver:
+        return False
+    if draft.content == content:
+        return True
+    return im_pb2.Content.FromString(draft.content) == im_pb2.Content.FromString(content)
+
+
+def _conflict() -> IMError:
+    return IMError(Code.SEQUENCE_CONFLICT, "this sequence was used for a different message")

@@ -1,0 +1,121 @@
+"""Write diffusion: copies rows of a sender's shard into the shards of their receivers.
+
+Idempotent by the unique id: a row that is there is not inserted again, a recall reaches a copy
+once. Rows keep their order: they are read in the order of the source's log and inserted in it.
+Dying before COMMIT copies nothing; dying after it makes the next delivery find everything there.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import pymysql
+from pymysql.constants import ER
+
+from models.log import Row, advance, insert_statement
+from models.mysql import Connection, Database, placeholders
+from models.shards import Shard, bucket_of
+
+COPY_ROWS_MAX = 100
+"""Rows of one transaction: sends to the same database wait while it holds the counters."""
+
+
+def copy(database: Database, rows: Mapping[Shard, Sequence[Row]]) -> None:
+    """Make sure that each target shard of `database` holds its rows."""
+    for portion in _portions(rows):
+        _copy_portion(database, portion)
+
+
+def _portions(rows: Mapping[Shard, Sequence[Row]]) -> Iterator[dict[Shard, list[Row]]]:
+    """The same rows in the same order, cut into transactions."""
+    portion: dict[Shard, list[Row]] = {}
+    size = 0
+    for shard, group in rows.items():
+        for row in group:
+            portion.setdefault(shard, []).append(row)
+            size += 1
+            if size == COPY_ROWS_MAX:
+                yield portion
+                portion, size = {}, 0
+    if portion:
+        yield portion
+
+
+def _copy_portion(database: Database, rows: Mapping[Shard, Sequence[Row]]) -> None:
+    if not any(row.withdraw_time for group in rows.values() for row in group):
+        try:
+            database.retried(lambda connection: _insert_all(connection, rows))
+            return
+        except pymysql.IntegrityError as error:
+            if error.args[0] != ER.DUP_ENTRY:
+                raise
+    database.transact(lambda connection: _reconcile(connection, rows))
+
+
+def _insert_all(connection: Connection, rows: Mapping[Shard, Sequence[Row]]) -> None:
+    """The common case: none of the rows is there yet."""
+    starts = advance(connection, {shard.number: len(group) for shard, group in rows.items()})
+    statements = [
+        insert_statement(connection, shard, _renumbered(group, starts[shard.number].first))
+        for shard, group in rows.items()
+    ]
+    connection.run([*statements, "COMMIT"])
+
+
+def _reconcile(connection: Connection, rows: Mapping[Shard, Sequence[Row]]) -> None:
+    """Insert what is missing and withdraw what was recalled since, under the counters' locks."""
+    shards = sorted(rows, key=lambda shard: shard.number)
+    connection.query(
+        f"SELECT version FROM shard_log WHERE shard IN ({placeholders(len(shards))})"
+        " ORDER BY shard FOR UPDATE",
+        [shard.number for shard in shards],
+    )
+    for shard in shards:
+        group = _last_of_each(rows[shard])
+        withdrawn = _withdraw_times(connection, shard, group)
+        missing = [row for row in group if row.id not in withdrawn]
+        recalled = [row for row in group if row.withdraw_time and withdrawn.get(row.id) == 0]
+        changed = sorted(missing + recalled, key=lambda row: row.version)
+        if not changed:
+            continue
+        connection.execute(
+            "UPDATE shard_log SET version = version + %s WHERE shard = %s",
+            (len(changed), shard.number),
+        )
+        ((end,),) = connection.query(
+            "SELECT version FROM shard_log WHERE shard = %s", (shard.number,)
+        )
+        gone = {row.id for row in recalled}
+        inserts = []
+        for row in _renumbered(changed, end - len(changed) + 1):
+            if row.id in gone:
+                connection.execute(
+                    f"UPDATE {shard.table} SET version = %s, content = '', withdraw_time = %s"
+                    " WHERE id = %s",
+                    (row.version, row.withdraw_time, row.id),
+                )
+            else:
+                inserts.append(row)
+        if inserts:
+            connection.execute(insert_statement(connection, shard, inserts))
+
+
+def _withdraw_times(connection: Connection, shard: Shard, rows: Sequence[Row]) -> dict[bytes, int]:
+    ids = [row.id for row in rows]
+    return dict(
+        connection.query(
+            f"SELECT id, withdraw_time FROM {shard.table} WHERE id IN ({placeholders(len(ids))})",
+            ids,
+        )
+    )
+
+
+def _last_of_each(rows: Iterable[Row]) -> list[Row]:
+    """One row per id, the one furthest in the log."""
+    newest = {row.id: row for row in rows}
+    return list(newest.values())
+
+
+def _renumbered(rows: Sequence[Row], first: int) -> list[Row]:
+    return [
+        row._replace(version=version, shard=bucket_of(row.receiver))
+        for version, row in enumerate(rows, first)
+    ]

@@ -1,0 +1,143 @@
+"""What a row of the log does to the caches and connections of its mailbox's owner.
+
+One Lua script per owner and pass, all of them in one round trip. Guarded by version: applying a
+row again changes nothing, so a delivery may be repeated at any time.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from models import keys
+from models.log import Row
+from models.mailbox import count_unread_with, mailbox_versions
+from models.messages import encode_row
+from models.redisclient import RedisError, Scripts, call_all, evalsha
+from models.shards import Shard, ShardMap
+from proto import im_pb2
+
+RENEWED_SHARE = 0.05
+"""Of the calls, so many let the hashes live longer: they live for days."""
+
+ROWS_MAX = 100
+FRAME_BYTES_MAX = 48 * 1024
+"""Rows of one owner are published in pieces of at most about this, so that frames stay small."""
+
+
+@dataclass(slots=True)
+class Piece:
+    """Rows of one owner for one call of the script."""
+
+    user: str
+    shard: Shard
+    first: int
+    after: int = 0  # last version of the piece before it in the same pass; 0: it is the first
+    size: int = 0
+    args: list[Any] = field(default_factory=list)
+
+    @property
+    def last(self) -> int:
+        """Version of its newest row."""
+        return int(self.args[-6])
+
+    def is_full(self, blob: bytes) -> bool:
+        """Whether one more row would be too much."""
+        return self.size + len(blob) > FRAME_BYTES_MAX or len(self.args) >= 6 * ROWS_MAX
+
+
+class Effects:
+    """Applies rows to the mailboxes that live in the rows' shard."""
+
+    def __init__(self, shards: ShardMap, client: Any, scripts: Scripts) -> None:
+        self._shards = shards
+        self._redis = client
+        self._script = scripts.effects
+
+    def apply(self, rows: Mapping[Shard, Sequence[Row]]) -> None:
+        """Apply rows (ascending versions per shard) and publish them; raise when Redis cannot."""
+        pieces = self._pieces(rows)
+        if not pieces:
+            return
+        answers = self._call(pieces, {})
+        missing = [piece for piece, previous in zip(pieces, answers, strict=True) if previous == -1]
+        if missing and -1 in self._call(missing, self._seeds(missing)):
+            raise RedisError("keys vanish while rows are applied")
+
+    def _pieces(self, rows: Mapping[Shard, Sequence[Row]]) -> list[Piece]:
+        pieces: list[Piece] = []
+        for shard, shard_rows in rows.items():
+            recounts = self._recounts(shard, shard_rows)
+            open_pieces: dict[str, Piece] = {}
+            for row in shard_rows:
+                blob = encode_row(row)
+                for user in self._owners(shard, row):
+                    piece = open_pieces.get(user)
+                    if piece is None or piece.is_full(blob):
+                        after = piece.last if piece else 0
+                        piece = open_pieces[user] = Piece(user, shard, row.version, after)
+                        pieces.append(piece)
+                    piece.size += len(blob)
+                    sent = user == row.sender
+                    kind = "s" if sent else "w" if row.withdraw_time else "r"
+                    peer = row.receiver if sent else row.sender
+                    piece.args += (
+                        row.version,
+                        keys.conversation(im_pb2.PERSON, peer),
+                        row.id.hex(),
+                        kind,
+                        recounts.get(row.id, "") if kind == "w" else "",
+                        blob,
+                    )
+        return pieces
+
+    def _owners(self, shard: Shard, row: Row) -> list[str]:
+        owners = [row.sender] if self._shards.of_user(row.sender) is shard else []
+        if row.receiver != row.sender and self._shards.of_user(row.receiver) is shard:
+            owners.append(row.receiver)
+        return owners
+
+    def _call(self, pieces: Sequence[Piece], seeds: Mapping[tuple[str, int], int]) -> list[int]:
+        """Run the script for each piece, in order; return the versions before them."""
+
+        def queue(pipe: Any) -> None:
+            for piece in pieces:
+                user = piece.user
+                names = [keys.latest(user), keys.contacts(user), keys.unread(user)]
+                args = [
+                    keys.channel(user),
+                    f">{piece.after}" if piece.after else seeds.get((user, piece.first), ""),
+                    keys.USER_TTL_S,
+                    int(random.random() < RENEWED_SHARE),
+                    *piece.args,
+                ]
+                evalsha(pipe, self._script, [*names, keys.marks(user), keys.lease(user)], args)
+
+        return call_all(self._redis, self._script, queue)
+
+    def _seeds(self, pieces: Sequence[Piece]) -> dict[tuple[str, int], int]:
+        """For owners whose `latest` is gone: the mailbox version before their first row."""
+        seeds: dict[tuple[str, int], int] = {}
+        by_shard: dict[Shard, list[Piece]] = {}
+        for piece in pieces:
+            by_shard.setdefault(piece.shard, []).append(piece)
+        for shard, group in by_shard.items():
+            asked = [(piece.user, piece.first) for piece in group]
+            versions = mailbox_versions(shard, asked)
+            seeds.update(zip(asked, versions, strict=True))
+        return seeds
+
+    def _recounts(self, shard: Shard, rows: Sequence[Row]) -> dict[bytes, str]:
+        """For recalled rows received here: `count:read id` of the conversation as of the row."""
+        recalled = [
+            row
+            for row in rows
+            if row.withdraw_time
+            and row.sender != row.receiver
+            and self._shards.of_user(row.receiver) is shard
+        ]
+        recounts = {}
+        for row in recalled:
+            count, read = count_unread_with(shard, row.receiver, row.sender, row.version)
+            recounts[row.id] = f"{count}:{read.hex()}"
+        return recounts

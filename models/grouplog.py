@@ -1,0 +1,41 @@
+"""Reads of one group's log, from MySQL."""
+
+from typing import NamedTuple
+
+from models.groups import membership
+from models.log import COLUMNS, Row
+from models.shards import Shard, ShardMap
+
+
+class Range(NamedTuple):
+    """A part of a group's log: begin < version <= end, the oldest `limit` rows of it."""
+
+    group: str
+    begin: int
+    end: int
+    limit: int
+
+
+def read_range(shard: Shard, one: Range) -> list[Row]:
+    """The rows of a range, from MySQL."""
+    rows = shard.database.query(
+        f"SELECT {COLUMNS} FROM {shard.table} WHERE receiver = %s AND version > %s"
+        " AND version <= %s ORDER BY version LIMIT %s",
+        (one.group, one.begin, one.end, one.limit),
+    )
+    return [Row._make(values) for values in rows]
+
+
+def history(shards: ShardMap, user: str, group: str, before: bytes, limit: int) -> list[Row]:
+    """Up to `limit` messages of a group older than id `before`, newest first.
+
+    Only what was in the log when the user was found to be a member.
+    """
+    one = membership(shards, user, group)
+    shard = shards.of_group(group)
+    rows = shard.database.query(
+        f"SELECT {COLUMNS} FROM {shard.table} WHERE receiver = %s AND id < %s AND id >= %s"
+        " AND id > %s AND version <= %s ORDER BY id DESC LIMIT %s",
+        (group, before, one.own.join_id, one.own.cleared_id, one.group.latest, limit),
+    )
+    return [Row._make(row) for row in rows]

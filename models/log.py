@@ -1,0 +1,184 @@
+"""The commit-ordered log of one shard (DESIGN, "The log").
+
+A version is allocated inside the transaction that inserts the row, under the lock of the shard's
+counter row, which is held until commit. Rows therefore become visible in the order of their
+versions, and a reader of `version > begin` never skips a late commit.
+
+A worked example, two writers and a reader on one shard whose counter stands at 7:
+
+    writer A            writer B            reader
+    lock, 7 → 9
+    insert 8, 9         waits for the lock  sees up to 7
+    commit              lock, 9 → 10        sees 8, 9
+                        insert 10, commit   sees 10; nothing can appear below it any more
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from models.mysql import Connection, Rows, placeholders
+from models.shards import Shard
+
+COLUMNS = "id,version,sequence,sender,receiver,shard,content,send_time,withdraw_time"
+_DELIVERED = "SELECT version FROM shard_delivered WHERE shard = %s"
+_VALUES = "(%s,%s,%s,%s,%s,%s,%s,%s,%s)"
+
+
+class Row(NamedTuple):
+    """One stored message, in the order of `COLUMNS`."""
+
+    id: bytes  # 16 bytes, see models/ids.py
+    version: int
+    sequence: str
+    sender: str
+    receiver: str
+    shard: int  # bucket of the mailbox the row belongs to
+    content: bytes  # proto Content; empty once recalled
+    send_time: int  # ms
+    withdraw_time: int  # ms; 0: not recalled
+
+
+class Position(NamedTuple):
+    """What `advance` gave: versions `first … first + count - 1`, stored at `clock_ms`."""
+
+    first: int
+    clock_ms: int
+
+
+def advance_statements(connection: Connection, counts: Mapping[int, int]) -> list[str]:
+    """Statements that lock the counters (ascending), move them and read them back.
+
+    The clock is the database's own and never runs backwards, so ids made of it sort like the log.
+    """
+    numbers = sorted(counts)
+    cases = " ".join(["WHEN %s THEN %s"] * len(numbers))
+    pairs = [value for number in numbers for value in (number, counts[number])]
+    marks = placeholders(len(numbers))
+    return [
+        connection.sql(
+            f"UPDATE shard_log SET version = version + CASE shard {cases} END,"
+            " clock_ms = GREATEST(clock_ms, CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED))"
+            f" WHERE shard IN ({marks}) ORDER BY shard",
+            [*pairs, *numbers],
+        ),
+        connection.sql(
+            f"SELECT shard, version, clock_ms FROM shard_log WHERE shard IN ({marks})", numbers
+        ),
+    ]
+
+
+def positions(rows: Rows, counts: Mapping[int, int]) -> dict[int, Position]:
+    """Read the answer of the second of `advance_statements`."""
+    return {
+        shard: Position(version - counts[shard] + 1, clock_ms) for shard, version, clock_ms in rows
+    }
+
+
+def advance(connection: Connection, counts: Mapping[int, int]) -> dict[int, Position]:
+    """Begin a transaction and allocate `counts[shard]` versions in each shard: one round trip."""
+    results = connection.run(["BEGIN", *advance_statements(connection, counts)])
+    return positions(results[-1], counts)
+
+
+def insert_statement(connection: Connection, shard: Shard, rows: Sequence[Row]) -> str:
+    """The statement that inserts rows; 1062 means that some of them are there already."""
+    values = ",".join([_VALUES] * len(rows))
+    return connection.sql(
+        f"INSERT INTO {shard.table} ({COLUMNS}) VALUES {values}",
+        [value for row in rows for value in row],
+    )
+
+
+def read_forward(
+    shards_after: Mapping[Shard, int | None], limit: int
+) -> dict[Shard, tuple[int, list[Row]]]:
+    """For each shard a position and up to `limit` rows above it, ascending.
+
+    The position is the given one, or `delivered` where none is given. All shards must be of one
+    database: it is one round trip.
+    """
+
+    def work(connection: Connection) -> list[Rows]:
+        statements = []
+        for shard, after in shards_after.items():
+            start = (
+                connection.sql(_DELIVERED, [shard.number])
+                if after is None
+                else connection.sql("SELECT %s", [after])
+            )
+            rows = connection.sql(
+                f"SELECT {COLUMNS} FROM {shard.table} WHERE version > ({start})"
+                " ORDER BY version LIMIT %s",
+                [limit],
+            )
+            statements += [start, rows]
+        return connection.run(statements)
+
+    results = next(iter(shards_after)).database.retried(work)
+    return {
+        shard: (int(position[0][0]), [Row._make(row) for row in rows])
+        for shard, position, rows in zip(shards_after, results[::2], results[1::2], strict=True)
+    }
+
+
+def newest_versions(shards: Sequence[Shard]) -> dict[int, int]:
+    """The committed end of each log (shards of one database)."""
+    marks = placeholders(len(shards))
+    return dict(
+        shards[0].database.query(
+            f"SELECT shard, version FROM shard_log WHERE shard IN ({marks})",
+            [shard.number for shard in shards],
+        )
+    )
+
+
+def delivered_versions(shards: Sequence[Shard]) -> dict[int, int]:
+    """The durable delivery position of each shard (shards of one database)."""
+    marks = placeholders(len(shards))
+    return dict(
+        shards[0].database.query(
+            f"SELECT shard, version FROM shard_delivered WHERE shard IN ({marks})",
+            [shard.number for shard in shards],
+        )
+    )
+
+
+def move_delivered(moves: Mapping[Shard, tuple[int, int]]) -> set[int]:
+    """Move delivery positions (from, to) by compare-and-set; return the shards that moved.
+
+    Shards of one database, one round trip. A shard that did not move was delivered by somebody
+    else in the meantime.
+    """
+    shards = sorted(moves, key=lambda shard: shard.number)
+    if not shards:
+        return set()
+
+    def work(connection: Connection) -> set[int]:
+        statements = []
+        for shard in shards:
+            before, after = moves[shard]
+            statements.append(
+                connection.sql(
+                    "UPDATE shard_delivered SET version = %s WHERE shard = %s AND version = %s",
+                    (after, shard.number, before),
+                )
+            )
+            statements.append("SELECT ROW_COUNT()")
+        counts = connection.run(["BEGIN", *statements, "COMMIT"])[2:-1:2]
+        return {shard.number for shard, rows in zip(shards, counts, strict=True) if rows[0][0]}
+
+    return shards[0].database.retried(work)
+
+
+def find_by_sequence(
+    connection: Connection, shard: Shard, keys: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], Row]:
+    """The rows that hold these (sender, sequence) pairs."""
+    pairs = list(keys)
+    wanted = " OR ".join(["(sender = %s AND sequence = %s)"] * len(pairs))
+    rows = connection.query(
+        f"SELECT {COLUMNS} FROM {shard.table} WHERE {wanted}",
+        [value for pair in pairs for value in pair],
+    )
+    found = [Row._make(row) for row in rows]
+    return {(row.sender, row.sequence): row for row in found}

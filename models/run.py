@@ -1,0 +1,205 @@
+"""The passes of one delivery over the shards whose locks it holds.
+
+    read        rows above the position, all shards of a database in one round trip
+    copy        rows whose receiver lives elsewhere, one transaction per target database
+    effects     contact list, unread, latest version, downlink: one round trip to Redis
+    advance     `delivered` by compare-and-set, a few times a second and at the end
+
+What if the process dies after each line: after *read* nothing happened; after *copy* the next run
+finds the copies there (unique id); after *effects* it applies them again and the versions in Redis
+make that a no-op; after *advance* there is nothing to repeat. The Redis locks only spare double
+work: two runs on one shard do what one would.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from models import keys
+from models.copies import copy
+from models.effects import Effects
+from models.fanout import mark as mark_groups
+from models.groupeffects import GroupEffects
+from models.log import Row, move_delivered, read_forward
+from models.metrics import Metrics
+from models.mysql import Database
+from models.redisclient import Scripts
+from models.settings import Settings
+from models.shards import Shard, ShardMap
+from models.wake import Enqueue, mark
+
+log = structlog.get_logger()
+
+LOCK_MS = 5_000
+"""A worker that died or froze keeps a shard for at most this long."""
+
+ADVANCE_EVERY_S = 0.25
+"""Progress is made durable this often; what is behind is repeated after a crash."""
+
+
+class Run:
+    """See the module."""
+
+    def __init__(
+        self,
+        shards: ShardMap,
+        scripts: Scripts,
+        effects: Effects,
+        group_effects: GroupEffects,
+        settings: Settings,
+        metrics: Metrics,
+        enqueue: Enqueue | None,
+        fan_out: Callable[[], None] | None,
+    ) -> None:
+        self.held: set[int] = set()
+        self.rows_in_pass = 0
+        self.token = uuid.uuid4().hex
+        self._shards = shards
+        self._scripts = scripts
+        self._effects = effects
+        self._group_effects = group_effects
+        self._fan_out = fan_out
+        self._limit = settings.deliver_batch
+        self._shards_max = settings.deliver_shards_max
+        self._enqueue = enqueue
+        self._metrics = metrics
+        self._active: set[int] = set()
+        self._durable: dict[Shard, int] = {}
+        self._reached: dict[Shard, int] = {}
+        self._advanced_at = time.monotonic()
+
+    # ------------------------------------------------------------ locks
+
+    def take(self, numbers: Iterable[int]) -> None:
+        """Lock what is free and read it next; leave the rest marked for whoever holds it.
+
+        What is more than one delivery may hold is called for on its own.
+        """
+        known = {number for number in numbers if number in self._shards.shards}
+        self._active |= known & self.held
+        new = sorted(known - self.held)
+        room = max(0, self._shards_max - len(self.held))
+        if new[room:] and self._enqueue is not None:
+            fresh = mark(self._scripts.client, new[room:])
+            if fresh:
+                self._enqueue(fresh)
+        if new[:room]:
+            taken = set(self._take(new[:room]))
+            self.held |= taken
+            self._active |= taken
+
+    def marked(self) -> set[int]:
+        """Held shards that somebody marked, relying on us; their marks are removed."""
+        dirty = {int(number) for number in self._scripts.client.smembers(keys.DIRTY)}
+        marked = dirty & self.held
+        if marked:
+            self._take(sorted(marked))
+        return marked
+
+    def release(self) -> list[int]:
+        """Give back the locks; return the shards somebody marked meanwhile."""
+        if not self.held:
+            return []
+        numbers = sorted(self.held)
+        return list(
+            self._scripts.release(
+                keys=[keys.DIRTY, *map(keys.shard_lock, numbers)], args=[self.token, *numbers]
+            )
+        )
+
+    def _take(self, numbers: list[int]) -> list[int]:
+        """Lock shards or make their locks last longer; returns those we hold now."""
+        return list(
+            self._scripts.take(
+                keys=[keys.DIRTY, *map(keys.shard_lock, numbers)],
+                args=[self.token, LOCK_MS, keys.WAKE, *numbers],
+            )
+        )
+
+    # ------------------------------------------------------------ passes
+
+    def work(self) -> bool:
+        """Do one pass; returns whether there was anything to read."""
+        if not self._active:
+            return False
+        started = time.monotonic()
+        rows = self._read()
+        self.rows_in_pass = sum(len(group) for group in rows.values())
+        if rows:
+            targets = self._copy(rows)
+            self._effects.apply({s: group for s, group in rows.items() if not s.is_group})
+            self._apply_groups({s: group for s, group in rows.items() if s.is_group})
+            for shard, group in rows.items():
+                self._reached[shard] = group[-1].version
+            self.take(targets)
+            self._observe(rows, started)
+        self.advance_when_due()
+        return True
+
+    def _apply_groups(self, rows: dict[Shard, list[Row]]) -> None:
+        small = self._group_effects.apply(rows)
+        if small and self._fan_out is not None:
+            mark_groups(self._scripts.client, small, self._fan_out)
+
+    def _read(self) -> dict[Shard, list[Row]]:
+        """The next rows of active shards; one that has no more behind them is not active then."""
+        rows: dict[Shard, list[Row]] = {}
+        for shards in self._shards.by_database(self._active).values():
+            after = {shard: self._reached.get(shard) for shard in shards}
+            for shard, (position, group) in read_forward(after, self._limit).items():
+                if after[shard] is None:
+                    self._durable[shard] = self._reached[shard] = position
+                if group:
+                    rows[shard] = group
+                if len(group) < self._limit:
+                    self._active.discard(shard.number)
+        return rows
+
+    def _copy(self, rows: dict[Shard, list[Row]]) -> set[int]:
+        """Copy what belongs elsewhere; return the shards copied into."""
+        of_user = self._shards.of_user
+        by_database: dict[Database, dict[Shard, list[Row]]] = {}
+        for shard, group in rows.items():
+            if shard.is_group:
+                continue
+            for row in group:
+                target = of_user(row.receiver)
+                if target is not shard and of_user(row.sender) is shard:
+                    by_database.setdefault(target.database, {}).setdefault(target, []).append(row)
+        for database, targets in by_database.items():
+            copy(database, targets)
+        return {shard.number for targets in by_database.values() for shard in targets}
+
+    # ------------------------------------------------------------ progress
+
+    def advance_when_due(self) -> None:
+        """Make progress durable, and the locks last, if that was not done for a while."""
+        if time.monotonic() - self._advanced_at > ADVANCE_EVERY_S:
+            self.advance()
+            if self.held:
+                self.held = set(self._take(sorted(self.held)))
+
+    def advance(self) -> None:
+        """Make progress durable; forget shards that somebody else has moved meanwhile."""
+        self._advanced_at = time.monotonic()
+        for shards in self._shards.by_database(shard.number for shard in self._reached).values():
+            moves = {
+                shard: (self._durable[shard], self._reached[shard])
+                for shard in shards
+                if self._reached[shard] > self._durable[shard]
+            }
+            moved = move_delivered(moves)
+            for shard in moves:
+                if shard.number in moved:
+                    self._durable[shard] = self._reached[shard]
+                else:
+                    log.info("delivered by another run", shard=shard.number)
+                    del self._reached[shard], self._durable[shard]
+
+    def _observe(self, rows: dict[Shard, list[Row]], started: float) -> None:
+        oldest_ms = min(group[0].send_time for group in rows.values())
+        self._metrics.deliver_rows.observe(self.rows_in_pass)
+        self._metrics.deliver_seconds.observe(time.monotonic() - started)
+        self._metrics.delivery_lag_seconds.observe(max(0.0, time.time() - oldest_ms / 1000))

@@ -1,0 +1,107 @@
+"""Send: check, queue for the next append, answer once it is committed."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+
+from models.append import Draft, Outcome, Stored
+from models.appender import Appender
+from models.content import check_content
+from models.core import Core
+from models.errors import Code, IMError
+from models.groupsend import speech_of
+from models.ids import check_sequence, check_user, message_id
+from models.mysql import Database
+from models.shards import bucket_of
+from models.usecases.reading import check_type
+from models.wake import Waker
+from proto import im_pb2
+from proto.views_pb2 import SendView
+
+Done = Callable[[Outcome], None]
+
+
+class Sender:
+    """Accepts sends of this process and hands them to the appender of the sender's database."""
+
+    def __init__(self, core: Core, waker: Waker) -> None:
+        self._core = core
+        settings = core.settings
+        self._appenders: dict[Database, Appender] = {
+            database: Appender(
+                database,
+                batch_max=settings.batch_messages_max,
+                queue_max=settings.append_queue_max,
+                patience_s=settings.request_timeout_s / 2,
+                screen=self._screen,
+                appended=waker.wake,
+                metrics=core.metrics,
+            )
+            for database in core.shards.databases
+        }
+
+    def send(self, user: str, request: SendView, done: Done) -> None:
+        """Queue a send; raises `IMError` for what can be refused at once.
+
+        `done` hears `Stored`, after which the message is durable, or the error; it must not block.
+        """
+        if request.sender and request.sender != user:
+            raise IMError(Code.FORBIDDEN, "sender is not the authenticated user")
+        check_type(request.type)
+        check_user(request.receiver)
+        check_sequence(request.sequence)
+        content = check_content(request.content)
+        if request.type == im_pb2.GROUP:
+            shard = self._core.shards.of_group(request.receiver)
+            bucket = bucket_of(request.receiver)
+            speech = speech_of(content, self._core.settings.group_mention_all)
+        else:
+            shard, bucket, speech = self._core.shards.of_user(user), bucket_of(user), None
+        draft = Draft(
+            shard, bucket, user, request.receiver, request.sequence, request.content, speech
+        )
+        self._appenders[shard.database].submit(draft, done)
+
+    def close(self) -> None:
+        """Store what is queued, then stop."""
+        for appender in self._appenders.values():
+            appender.close()
+
+    def waiting(self) -> int:
+        """Sends that are not stored yet."""
+        return sum(appender.waiting() for appender in self._appenders.values())
+
+    def _screen(self, drafts: Sequence[Draft]) -> list[Outcome | None]:
+        """Refusals for who sends too much, and for senders whom the receiver blocks.
+
+        In policy `drop` the latter look stored.
+        """
+        waits, epoch = self._core.send_rate.refused([draft.sender for draft in drafts])
+        pairs = [(draft.receiver, draft.sender) for draft in drafts if draft.speech is None]
+        blocked = iter(self._core.blacklist.blocked(pairs, epoch))
+        verdicts: list[Outcome | None] = []
+        for draft, wait_ms in zip(drafts, waits, strict=True):
+            is_blocked = next(blocked) if draft.speech is None else False
+            if wait_ms:
+                verdicts.append(too_fast(wait_ms))
+            else:
+                verdicts.append(None if is_blocked is False else self._refusal(draft, is_blocked))
+        return verdicts
+
+    def _refusal(self, draft: Draft, is_blocked: bool | None) -> Outcome:
+        if is_blocked is None:
+            return IMError(Code.UNAVAILABLE, "the receiver's block list cannot be read now")
+        if self._core.settings.blocked_policy == "error":
+            return IMError(Code.BLOCKED, "the receiver does not take messages from you")
+        return dropped(draft)
+
+
+def too_fast(wait_ms: int) -> IMError:
+    """The refusal of a send beyond the user's rate."""
+    return IMError(Code.RATE_LIMITED, "too many messages; send again later", wait_ms)
+
+
+def dropped(draft: Draft) -> Stored:
+    """An answer like any other for a message that is not kept; repetitions get one alike."""
+    now_ms = int(time.time() * 1000)
+    return Stored(message_id(now_ms, draft.shard.number, secrets.randbits(40)), now_ms)
