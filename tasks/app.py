@@ -1,0 +1,119 @@
+"""The worker's side of Celery: `celery -A tasks.app worker`.
+
+Shells around `models.deliver`; each worker process opens its own stores after the fork.
+"""
+
+import gc
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from celery.signals import worker_process_init, worker_process_shutdown
+
+from models.broker import (
+    DELIVER,
+    FANOUT,
+    SWEEP,
+    deliver_enqueuer,
+    fanout_enqueuer,
+    make_celery,
+)
+from models.core import Core, open_core
+from models.deliver import Deliverer
+from models.errors import IMError
+from models.fanout import Fanout, is_behind
+from models.logs import setup_logs
+from models.redisclient import RedisError
+from models.settings import Settings
+
+log = structlog.get_logger()
+
+LISTEN_S = 1.0
+"""An idle delivery stays this long, in case more is sent."""
+
+settings = Settings()
+app = make_celery(settings)
+enqueue = deliver_enqueuer(app)
+enqueue_fanout = fanout_enqueuer(app)
+
+
+@lru_cache(maxsize=1)
+def core() -> Core:
+    """This process' stores, opened on first use and then kept."""
+    return open_core(settings)
+
+
+@lru_cache(maxsize=1)
+def deliverer() -> Deliverer:
+    stores = core()
+    return Deliverer(
+        settings,
+        stores.shards,
+        stores.redis,
+        stores.scripts,
+        stores.metrics,
+        LISTEN_S,
+        enqueue,
+        enqueue_fanout,
+    )
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _open(**_: Any) -> None:
+    setup_logs(settings, "worker")
+    try:
+        deliverer().sweep()  # connects, so that the first delivery need not
+    except (IMError, RedisError) as error:
+        translated("connecting", error)
+    gc.freeze()  # what the parent loaded stays; batches make much garbage but no cycles
+    gc.set_threshold(50_000, 20, 50)
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def _close(**_: Any) -> None:
+    if core.cache_info().currsize:
+        core().close()
+
+
+def translated(what: str, error: Exception) -> None:
+    """The translator of `tasks`: what failed is logged; the sweep comes back to it."""
+    if isinstance(error, IMError):
+        log.warning(f"{what} failed", code=error.code.name, error=error.message)
+    else:
+        log.warning(f"{what} failed", error=type(error).__name__)
+
+
+@app.task(name=DELIVER)  # type: ignore[untyped-decorator]
+def deliver(shards: list[int]) -> None:
+    """Deliver these shards until nothing is left of them."""
+    try:
+        left = deliverer().deliver(shards)
+    except (IMError, RedisError) as error:
+        translated("delivery", error)
+        return
+    if left:
+        enqueue(left)
+
+
+@app.task(name=FANOUT)  # type: ignore[untyped-decorator]
+def fanout() -> None:
+    """Bring the unread counts of small groups that moved up to date."""
+    try:
+        stores = core()
+        Fanout(stores.shards, stores.redis, stores.scripts).run()
+    except (IMError, RedisError) as error:
+        translated("fan-out", error)
+
+
+@app.task(name=SWEEP)  # type: ignore[untyped-decorator]
+def sweep() -> None:
+    """Find shards whose wake-up was lost, and wake them."""
+    try:
+        lagging = deliverer().sweep()
+        if lagging:
+            core().metrics.sweep_lagging.inc(len(lagging))
+            enqueue(lagging)
+        if is_behind(core().redis):
+            enqueue_fanout()
+    except (IMError, RedisError) as error:
+        translated("sweep", error)

@@ -1,0 +1,208 @@
+"""Comet: `POST /comet`, a long poll that carries the client's cursor.
+
+Nothing is remembered between two polls, so any process can answer the next one. Messages come from
+what is published while the poll waits; whatever was published before, or lost, is read by sync.
+"""
+
+import hashlib
+import random
+import ssl
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from flask import Flask, Response, request
+from gevent.event import Event
+from google.protobuf.message import Message
+
+from models.clock import now_ms
+from models.devices import token_digest
+from models.errors import IMError
+from models.registry import NOTHING_KNOWN, Entered
+from models.usecases.groupreading import groups_version
+from models.usecases.reading import latest_version, sync
+from proto import im_pb2
+from proto.commands import Command
+from web.attendance import ANONYMOUS
+from web.codec import refusal
+from web.connection import hand_over
+from web.dispatch import TooLate, translate
+from web.httpcall import bearer_token, client_ip, read_body, respond, wants_json
+from web.origin import cors_headers
+from web.parked import GATHER_S, Parked
+from web.polls import Poll
+from web.services import SUBSCRIBE_PATIENCE_S, check_device, make_presence
+
+if TYPE_CHECKING:
+    from web.services import Services
+
+COMET = Command(im_pb2.CMD_NONE, "comet", im_pb2.CometRequest, im_pb2.CometResponse)
+LINGER_MS = 60_000
+"""Between two polls a device counts as connected for this long."""
+
+SPREAD_MS = 2000
+"""Polls a stopping process ends come back within this time: another process answers them."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A poll, for whom, how long, and how its answer is written."""
+
+    poll: Poll
+    ip: str
+    deadline: float  # monotonic
+    as_json: bool
+    heard: bool  # the channel is subscribed: what is published reaches the poll
+
+
+class Comet:
+    """The route, and the polls of this process."""
+
+    def __init__(self, services: "Services") -> None:
+        self._services = services
+        self.write_timeout_s = services.settings.write_timeout_s
+        self._connections = services.metrics.connections.labels("comet")
+
+    def add_route(self, app: Flask, path: str) -> None:
+        """Serve polls at `path`."""
+        app.add_url_rule(path, view_func=self._poll, methods=["POST"])
+
+    def _poll(self) -> Response:
+        ip = client_ip(self._services)
+        try:
+            self._services.admission.enter(ip)
+        except IMError as error:
+            return self._respond(refusal(error, COMET))
+        self._connections.inc()
+        try:
+            waiting, answer = self._begin(ip)
+        except Exception as error:
+            self._connections.dec()
+            self._services.admission.leave(ip)
+            return self._respond(refusal(translate(error, "comet"), COMET))
+        if answer is not None:
+            self.leave(waiting)
+            return self._respond(answer)
+        sock = request.environ["gunicorn.socket"]
+        if isinstance(sock, ssl.SSLSocket):
+            return self._respond(self._wait(waiting))
+        headers = cors_headers()
+        return hand_over(sock, lambda own: Parked(self, waiting, own, headers))
+
+    def _respond(self, answer: Message) -> Response:
+        self.count(answer)
+        return respond(answer, wants_json())
+
+    def count(self, answer: Message) -> None:
+        """Count an answer in the metrics."""
+        error = answer.error  # type: ignore[attr-defined]
+        self._services.metrics.requests.labels("comet", error.name or "ok").inc()
+
+    def _begin(self, ip: str) -> tuple[Waiting, Message | None]:
+        """Let a poll in; its answer when there is one already."""
+        services = self._services
+        with gevent.Timeout(services.settings.request_timeout_s, TooLate()):
+            asked: Any = read_body(COMET, services.settings.body_bytes_max)
+            check_device(asked.platform, asked.device)
+            identity = services.verifier.verify(bearer_token())
+            longest_s = services.settings.comet_wait_s
+            wait_s = min(asked.wait_s or longest_s, longest_s)
+            device = asked.device or f"{ANONYMOUS}{token_digest(identity)[:16]}"
+            groups = asked.groups_version if asked.HasField("groups_version") else None
+            poll = Poll(identity, _session_of(device), asked.since, groups)
+            until_ms = now_ms() + 1000 * wait_s + LINGER_MS
+            presence = make_presence(services, poll.id, identity, asked.platform, device, until_ms)
+            waiting = Waiting(poll, ip, time.monotonic() + wait_s, wants_json(), heard=False)
+            services.hub.polls.add(poll)
+            try:
+                waiting.heard = services.hub.add(poll, SUBSCRIBE_PATIENCE_S)
+                moment = services.hub.following.moment
+                entered = services.attendance.enter(poll, presence)
+                services.hub.following.begin(poll.user, entered.groups, moment)
+                return waiting, self._news(waiting, entered)
+            except BaseException:
+                self._forget(poll)
+                raise
+
+    def leave(self, waiting: Waiting) -> None:
+        """A poll is over."""
+        self._forget(waiting.poll)
+        self._connections.dec()
+        self._services.admission.leave(waiting.ip)
+
+    def _forget(self, poll: Poll) -> None:
+        self._services.hub.polls.discard(poll)
+        self._services.hub.remove(poll)
+        self._services.attendance.leave(poll)
+
+    def _wait(self, waiting: Waiting) -> Message:
+        """Wait in this greenlet for the answer."""
+        woken = Event()
+        waiting.poll.notify = woken.set
+        try:
+            while True:
+                left_s = max(0.0, waiting.deadline - time.monotonic())
+                if waiting.poll.pending or woken.wait(left_s):
+                    gevent.sleep(GATHER_S)
+                woken.clear()
+                answer = self.look(waiting)
+                if answer is not None:
+                    return answer
+        finally:
+            self.leave(waiting)
+
+    def look(self, waiting: Waiting) -> Message | None:
+        """The answer to a poll that was notified or whose time is over; None: it goes on."""
+        try:
+            with gevent.Timeout(self._services.settings.request_timeout_s, TooLate()):
+                return self._look(waiting)
+        except Exception as error:
+            return refusal(translate(error, "comet"), COMET)
+
+    def _look(self, waiting: Waiting) -> Message | None:
+        poll = waiting.poll
+        if poll.ended is not None:
+            self._services.attendance.forget(poll)
+            raise poll.ended
+        over = poll.going or time.monotonic() >= waiting.deadline
+        answer, whole = poll.take()
+        if not poll.going and (not whole or not waiting.heard or (over and not answer.messages)):
+            # Something was missed, or may have been.
+            news = self._news(waiting, NOTHING_KNOWN)
+            if news is not None:
+                news.events.extend(answer.events)
+                news.group_messages.extend(answer.group_messages)
+                answer = news
+        if poll.going:
+            away = self._services.go_away(random.randrange(SPREAD_MS))
+            answer.events.add().go_away.CopyFrom(away)
+        found = answer.since != poll.since or answer.events or answer.group_messages
+        return answer if over or found or answer.HasField("groups_version") else None
+
+    def _news(self, waiting: Waiting, entered: Entered) -> im_pb2.CometResponse | None:
+        """What the mailbox holds beyond the poll's cursor; None when that is nothing.
+
+        Of groups only that there is something, which group_sync reads. Without Redis only MySQL
+        knows: what is not published yet is read there too.
+        """
+        core, poll = self._services.core, waiting.poll
+        answer = im_pb2.CometResponse(since=poll.since)
+        version = entered.version
+        if waiting.heard and version is None:
+            version = latest_version(core, poll.user)
+        if version is None or version > poll.since:
+            page = sync(core, poll.user, im_pb2.SyncRequest(cursor=poll.since))
+            answer.messages.extend(page.messages)
+            answer.since, answer.more = page.cursor, page.more
+        if poll.groups_version is not None:
+            now = groups_version(core, poll.user, entered.groups)
+            if now != poll.groups_version:
+                answer.groups_version = now
+        found = answer.since != poll.since or answer.HasField("groups_version")
+        return answer if found else None
+
+
+def _session_of(device: str) -> str:
+    """The same for every poll of a device, whichever process answers it."""
+    return f"poll-{hashlib.blake2s(device.encode(), digest_size=8).hexdigest()}"
