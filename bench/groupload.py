@@ -1,0 +1,177 @@
+"""The load generator's part for one group: members who speak by the clock, and all who hear it."""
+
+import gc
+import time
+from array import array
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.client import Client, ClientError, Clients
+from bench.measure import summarise
+from bench.transports import TRANSPORTS
+from proto import im_pb2, views_pb2
+
+CONNECT_TIMEOUT_S = 180.0
+DRAIN_S = 20.0
+FIRST_SEQ = 2  # 1 is the authentication
+DIGITS = 12
+SPEAKERS = 100  # each stays below the rate a user may send at
+TEXT = "The quick brown fox jumps over the lazy dog, then rests 1234"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPlan:
+    """What to say: `rate` messages a second by some of the members, for warm-up and duration.
+
+    `quiet_s` without any come first, so that what an idle platform uses is known.
+    """
+
+    host: str
+    port: int
+    tokens: list[str]
+    group: str
+    rate: float
+    warmup_s: float
+    duration_s: float
+    seed: int
+    quiet_s: float = 0.0
+    transport: str = "websocket"
+
+
+class Talk:
+    """Says what is due, and books who heard it when."""
+
+    def __init__(self, plan: GroupPlan, tell: Callable[..., None]) -> None:
+        self._plan = plan
+        self._tell = tell
+        self._total = int(plan.rate * (plan.warmup_s + plan.duration_s))
+        self._first = int(plan.rate * plan.warmup_s)
+        self._start_s = 0.0
+        self._prefix = f"g{plan.seed:x}-"
+        address = (plan.host, plan.port)
+        self._clients = Clients(address, plan.tokens, self, TRANSPORTS[plan.transport])
+        self._acked = bytearray(self._total)
+        self._heard = array("l", bytes(array("l").itemsize * self._total))
+        self._newest = [-1] * len(plan.tokens)  # by client, of what was heard
+        self._ack_ms: list[float] = []
+        self._push_ms = array("d")
+        self._refused: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._read: dict[bytes, list[int]] = {}
+
+    def run(self) -> dict[str, Any]:
+        """Connect, talk, wait for the rest, and return every figure."""
+        clients = self._clients
+        clients.open_until(len(self._plan.tokens), CONNECT_TIMEOUT_S)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self._idle(2.0)
+        self._tell(event="connected")
+        self._idle(self._plan.quiet_s)
+        self._tell(event="quiet")
+        self._start_s = time.perf_counter() + 0.1
+        self._offer(0, self._first)
+        self._tell(event="measuring")
+        heard, started_s, cpu_s = self._counts["heard"], time.perf_counter(), time.process_time()
+        self._offer(self._first, self._total)
+        span_s = time.perf_counter() - started_s
+        heard = self._counts["heard"] - heard
+        cpu_s = time.process_time() - cpu_s
+        self._tell(event="measured")
+        self._drain()
+        members = len(self._plan.tokens)
+        counts = Counter(self._heard)
+        del counts[members]
+        return {
+            "deliveries_rate": heard / span_s,
+            "acked": sum(self._acked),
+            "refused": dict(self._refused),
+            "unanswered": self._total - sum(self._acked) - self._refused.total(),
+            "incomplete": sum(counts.values()),
+            "counts": dict(self._counts),
+            "messages": self._total - self._first,
+            "ack": asdict(summarise(self._ack_ms)),
+            "push": asdict(summarise(self._push_ms)),
+            "cpu_s": cpu_s,
+        }
+
+    def _due_s(self, index: int) -> float:
+        return self._start_s + index / self._plan.rate
+
+    def _idle(self, duration_s: float) -> None:
+        until_s = time.perf_counter() + duration_s
+        while (left_s := until_s - time.perf_counter()) > 0:
+            self._clients.run_once(left_s)
+
+    def _offer(self, index: int, end: int) -> None:
+        clients = self._clients
+        speakers = clients.clients[:SPEAKERS]
+        while index < end:
+            wait_s = self._due_s(index) - time.perf_counter()
+            while wait_s <= 0 and index < end:
+                client = speakers[index % len(speakers)]
+                request = im_pb2.SendRequest(
+                    receiver=self._plan.group,
+                    sequence=f"{self._prefix}{index:0{DIGITS}d}",
+                    type=im_pb2.GROUP,
+                    content=im_pb2.Content(text=im_pb2.Text(text=TEXT)),
+                )
+                body = request.SerializeToString()
+                client.send(client.encode(im_pb2.CMD_SEND, index + FIRST_SEQ, body))
+                index += 1
+                wait_s = self._due_s(index) - time.perf_counter()
+            clients.run_once(max(wait_s, 0))
+            if clients.failures:
+                raise ClientError(clients.failures[0])
+
+    def _drain(self) -> None:
+        """Wait until all members have heard everything, or nothing more comes."""
+        deadline_s = time.perf_counter() + DRAIN_S
+        wanted = self._total * len(self._plan.tokens)
+        while time.perf_counter() < deadline_s and self._counts["all"] < wanted:
+            self._clients.run_once(0.1)
+        self._idle(0.5)  # for duplicates on their way
+
+    def answered(self, seq: int, data: bytes, start: int, end: int) -> None:
+        now_s = time.perf_counter()
+        answer = im_pb2.SendResponse.FromString(data[start:end])
+        if answer.error.code:
+            self._refused[answer.error.name] += 1
+            return
+        index = seq - FIRST_SEQ
+        self._acked[index] = 1
+        if index >= self._first:
+            self._ack_ms.append((now_s - self._due_s(index)) * 1000)
+
+    def pushed(self, client: Client, cmd: int, data: bytes, start: int, end: int) -> None:
+        now_s = time.perf_counter()
+        if cmd != im_pb2.CMD_PUSH_MESSAGES:
+            self._counts[f"push {cmd}"] += 1
+            return
+        body = data[start:end]
+        indexes = self._read.get(body)
+        if indexes is None:  # the same bytes come to every member
+            if len(self._read) > 1000:
+                self._read.clear()
+            push = views_pb2.MessagesView.FromString(body)
+            indexes = self._read[body] = [
+                int(message.sequence[-DIGITS:])
+                for message in push.messages
+                if message.sequence.startswith(self._prefix)
+            ]
+        newest = self._newest[client.index]
+        for index in indexes:
+            self._heard[index] += 1
+            self._counts["all"] += 1
+            if index <= newest - SPEAKERS:  # sends in flight on several connections may pass
+                self._counts["out of order"] += 1
+            newest = max(newest, index)
+            if index % SPEAKERS == client.index:
+                continue  # its own, on its own device
+            self._counts["heard"] += 1
+            if index >= self._first:
+                self._push_ms.append((now_s - self._due_s(index)) * 1000)
+        self._newest[client.index] = newest

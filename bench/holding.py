@@ -1,0 +1,119 @@
+"""Scenarios that hold connections: what each costs, and how a herd comes back."""
+
+import statistics
+import time
+
+from bench import procs
+from bench.measure import Figure
+from bench.scenarios import LOADER_TIMEOUT_S, Loader, Target, knob, send, users
+
+SETTLE_TIMEOUT_S = 60.0
+FIRST = 50
+"""Connections opened before memory is read: imports, pools and caches of the first are not ours."""
+
+MEMORY_KIB_MAX = {"websocket": 22, "tcp": 14, "comet": 22}
+PROCESS = {"websocket": "web", "tcp": "gateway", "comet": "web"}
+ROUNDS = 3
+BURST_RATE = 8000
+BURST_S = 4
+
+
+def idle(target: Target) -> list[Figure]:
+    """Memory of a fresh process for each connection that does nothing, by transport."""
+    count = max(int(knob("USERS", 10000)), 2 * FIRST)
+    figures = []
+    for transport, most_kib in MEMORY_KIB_MAX.items():
+        name = f"{PROCESS[transport]}.{transport}"
+        target.platform.start(name)
+        try:
+            figures += _hold(target, transport, name, count, most_kib)
+        finally:
+            target.platform.stop(name)
+    return figures
+
+
+def _hold(
+    target: Target, transport: str, process: str, count: int, most_kib: float
+) -> list[Figure]:
+    names = users(f"idle-{transport}", count)
+    order = {
+        "host": target.host,
+        "port": target.platform.port(process),
+        "tokens": target.tokens(names),
+        "transport": transport,
+    }
+    pids = procs.workers(target.platform.pid(process))
+    with Loader({"idle": order}, LOADER_TIMEOUT_S) as loader:
+        loader.wait_for("ready")  # it reads a line when one arrives, not one that came before
+        loader.tell(FIRST)
+        loader.wait_for("connected")
+        before_bytes = procs.settled_rss_bytes(pids, SETTLE_TIMEOUT_S)
+        started_s = time.monotonic()
+        loader.tell(count)
+        loader.wait_for("connected")
+        connected_s = time.monotonic() - started_s
+        after_bytes = procs.settled_rss_bytes(pids, SETTLE_TIMEOUT_S)
+    each_kib = (after_bytes - before_bytes) / (count - FIRST) / 1024
+    return [
+        Figure("idle", f"{transport} connections", count, "", least=10000),
+        Figure("idle", f"{transport} memory for each", each_kib, "KiB", most=most_kib),
+        Figure("idle", f"{transport} opened", (count - FIRST) / connected_s, "per s"),
+    ]
+
+
+def transports(target: Target) -> list[Figure]:
+    """Messages end to end as fast as they go, over WebSocket and TCP in turn."""
+    rates: dict[str, list[float]] = {"websocket": [], "tcp": []}
+    lost = 0
+    for _ in range(int(knob("ROUNDS", ROUNDS))):
+        for transport, measured in rates.items():
+            run = send(target, transport, BURST_RATE, BURST_S, 1000, transport)
+            report = run.report
+            lost += report["lost"] + report["unanswered"]
+            measured.append(report["counts"]["pushed"] / report["delivered_in_s"])
+    medians = {transport: statistics.median(measured) for transport, measured in rates.items()}
+    return [
+        Figure("transports", "WebSocket", medians["websocket"], "msg/s"),
+        Figure("transports", "TCP", medians["tcp"], "msg/s"),
+        Figure("transports", "TCP / WebSocket", medians["tcp"] / medians["websocket"], "", least=1),
+        Figure("transports", "lost or unanswered", lost, "messages", most=0),
+    ]
+
+
+def restart(target: Target) -> list[Figure]:
+    """A process with 10,000 clients dies and is started again: when is everybody back?"""
+    count = int(knob("USERS", 10000))
+    names = users("restart", count)
+    process = "web.restart"
+    target.platform.start(process)
+    order = {
+        "host": target.host,
+        "port": target.platform.port(process),
+        "tokens": target.tokens(names),
+    }
+    try:
+        with Loader({"idle": order}, LOADER_TIMEOUT_S) as loader:
+            loader.wait_for("ready")
+            loader.tell(count)
+            loader.wait_for("connected")
+            statements = _statements(target)
+            loader.tell(0)
+            loader.wait_for("expecting")
+            target.platform.kill(process)
+            target.platform.start(process)
+            back = loader.wait_for("back")
+            statements = _statements(target) - statements
+    finally:
+        target.platform.stop(process)
+    return [
+        Figure("restart", "connections", count, "", least=10000),
+        Figure("restart", "half of them back", back["half_s"], "s"),
+        Figure("restart", "all of them back", back["all_s"], "s", most=20),
+        Figure("restart", "MySQL statements per login", statements / count, "", most=0.1),
+    ]
+
+
+def _statements(target: Target) -> int:
+    """What MariaDB was asked so far."""
+    ((_, count),) = target.mariadb.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
+    return int(str(count))
