@@ -1,0 +1,142 @@
+"""The model layer on real servers: two databases of two message tables each, and Redis."""
+
+import itertools
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from dev.services import MariaDB, Redis
+from migrations.run import migrate
+from models.append import Draft, Outcome, Stored, append
+from models.core import Core, open_core
+from models.deliver import Deliverer
+from models.errors import IMError
+from models.log import delivered_versions
+from models.redisguard import forget_another_time
+from models.settings import Settings
+from models.shards import Shard, bucket_of
+from proto import im_pb2
+
+
+@pytest.fixture(scope="session")
+def settings(mariadb: MariaDB, redis_server: Redis) -> Settings:
+    """Settings of a migrated installation that all contract tests share."""
+    urls = tuple(mariadb.create_database(f"contract_{index}") for index in range(2))
+    made = Settings(mysql_url=urls, redis_url=redis_server.url(1), tables_per_database=2)
+    list(migrate(made))
+    return made
+
+
+@pytest.fixture
+def core(settings: Settings) -> Iterator[Core]:
+    """Stores with an empty Redis; what is in MySQL from other tests is delivered."""
+    stores = open_core(settings)
+    stores.redis.flushdb()
+    Chat(stores).deliver_all()
+    stores.redis.flushdb()
+    forget_another_time(stores.redis)
+    yield stores
+    stores.close()
+
+
+def text(value: str) -> bytes:
+    """An encoded text body."""
+    return im_pb2.Content(text=im_pb2.Text(text=value)).SerializeToString()
+
+
+@dataclass
+class Chat:
+    """Sends and deliveries as the processes do them, without the processes."""
+
+    core: Core
+    repeat: int = 1
+    """How often each delivery is run: once, or more to prove that repeating changes nothing.
+
+    A repetition starts from the positions before it, as if `delivered` had never been moved.
+    """
+
+    def __post_init__(self) -> None:
+        core = self.core
+        self._sequences = map(str, itertools.count())
+        self.deliverer = Deliverer(
+            core.settings, core.shards, core.redis, core.scripts, core.metrics
+        )
+
+    def draft(self, sender: str, receiver: str, body: str, sequence: str | None = None) -> Draft:
+        return Draft(
+            self.core.shards.of_user(sender),
+            bucket_of(sender),
+            sender,
+            receiver,
+            sequence or next(self._sequences),
+            text(body),
+        )
+
+    def send(self, sender: str, receiver: str, body: str = "hi", sequence: str = "") -> Stored:
+        """Store one message; the error if it was refused."""
+        draft = self.draft(sender, receiver, body, sequence or None)
+        outcome = append(draft.shard.database, [draft])[0]
+        if isinstance(outcome, IMError):
+            raise outcome
+        return outcome
+
+    def send_batch(self, drafts: list[Draft]) -> list[Outcome]:
+        return append(drafts[0].shard.database, drafts)
+
+    def deliver(self, *users: str) -> None:
+        """Deliver the shards of these users."""
+        shards = [self.core.shards.of_user(user).number for user in users]
+        self._deliver(shards)
+
+    def deliver_all(self) -> None:
+        self._deliver(list(self.core.shards.shards))
+
+    def _deliver(self, shards: list[int]) -> None:
+        before = self.positions()
+        self.deliverer.deliver(shards)
+        for _ in range(self.repeat - 1):
+            self.rewind(before)
+            self.deliverer.deliver(shards)
+
+    def positions(self) -> dict[Shard, int]:
+        """`delivered` of every shard."""
+        return {
+            shard: delivered_versions([shard])[shard.number]
+            for shard in self.core.shards.shards.values()
+        }
+
+    def rewind(self, positions: dict[Shard, int]) -> None:
+        """Put `delivered` back, as if the runs since then had died before moving it."""
+        for shard, version in positions.items():
+            shard.database.execute(
+                "UPDATE shard_delivered SET version = LEAST(version, %s) WHERE shard = %s",
+                (version, shard.number),
+            )
+
+
+@pytest.fixture(params=[1, 2], ids=["once", "twice"])
+def chat(core: Core, request: pytest.FixtureRequest) -> Chat:
+    """Every test of deliveries runs with each delivery done once, and with each done twice."""
+    return Chat(core, repeat=request.param)
+
+
+@pytest.fixture
+def user_in(core: Core) -> Callable[[int], str]:
+    """Makes up a new user whose mailbox lives in the given shard."""
+
+    def make(shard: int) -> str:
+        while True:
+            name = f"u{secrets.token_hex(6)}"
+            if core.shards.of_user(name).number == shard:
+                return name
+
+    return make
+
+
+@pytest.fixture(params=[(0, 0), (0, 2), (0, 1)], ids=["one-shard", "one-database", "two-databases"])
+def pair(user_in: Callable[[int], str], request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Two users: in one shard, in two shards of one database, in two databases."""
+    first, second = request.param
+    return user_in(first), user_in(second)

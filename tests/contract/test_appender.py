@@ -1,0 +1,128 @@
+"""The appender's thread: nothing ends it, and every send is answered once."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from models.append import Draft, Outcome, Stored
+from models.appender import Appender
+from models.core import Core
+from models.errors import Code, IMError
+from tests.contract.conftest import Chat
+
+Make = Callable[..., Appender]
+
+
+@pytest.fixture
+def make(core: Core) -> Make:
+    def appender(screen: Callable[[Sequence[Draft]], list[Outcome | None]]) -> Appender:
+        return Appender(
+            core.shards.shards[0].database,
+            batch_max=10,
+            queue_max=20,
+            patience_s=5.0,
+            screen=screen,
+            appended=lambda shards: None,
+            metrics=core.metrics,
+        )
+
+    return appender
+
+
+def everyone(drafts: Sequence[Draft]) -> list[Outcome | None]:
+    return [None] * len(drafts)
+
+
+def ask(appender: Appender, draft: Draft) -> Outcome:
+    """Submit and wait for the outcome."""
+    answered = threading.Event()
+    outcomes: list[Outcome] = []
+
+    def done(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        answered.set()
+
+    appender.submit(draft, done)
+    assert answered.wait(30)
+    assert len(outcomes) == 1
+    return outcomes[0]
+
+
+def test_a_failing_screen_harms_one_batch(
+    core: Core, make: Make, user_in: Callable[[int], str]
+) -> None:
+    fails = [True]
+
+    def screen(drafts: Sequence[Draft]) -> list[Outcome | None]:
+        if fails.pop():
+            fails.append(False)
+            raise RuntimeError("unexpected")
+        fails.append(False)
+        return [None] * len(drafts)
+
+    chat, appender = Chat(core), make(screen)
+    sender, receiver = user_in(0), user_in(1)
+    first = ask(appender, chat.draft(sender, receiver, "one"))
+    assert isinstance(first, IMError)
+    assert first.code is Code.INTERNAL
+    assert isinstance(ask(appender, chat.draft(sender, receiver, "two")), Stored)
+    appender.close()
+
+
+def test_a_failing_listener_harms_nobody_else(
+    core: Core, make: Make, user_in: Callable[[int], str]
+) -> None:
+    chat, appender = Chat(core), make(everyone)
+    sender, receiver = user_in(0), user_in(1)
+
+    def fail(outcome: Outcome) -> None:
+        raise RuntimeError("the connection is gone")
+
+    appender.submit(chat.draft(sender, receiver, "one"), fail)
+    assert isinstance(ask(appender, chat.draft(sender, receiver, "two")), Stored)
+    appender.close()
+
+
+def test_a_draft_the_database_refuses_does_not_take_the_batch_with_it(
+    core: Core, make: Make, user_in: Callable[[int], str]
+) -> None:
+    held = threading.Event()
+
+    def screen(drafts: Sequence[Draft]) -> list[Outcome | None]:
+        held.wait(30)
+        return [None] * len(drafts)
+
+    chat, appender = Chat(core), make(screen)
+    sender, receiver = user_in(0), user_in(1)
+    outcomes: list[Outcome] = []
+    appender.submit(chat.draft(sender, receiver, "first"), outcomes.append)
+    for body in ("a", "b", "c"):
+        appender.submit(chat.draft(sender, receiver, body), outcomes.append)
+    appender.submit(chat.draft(sender, "r" * 65, "too long a name"), outcomes.append)
+    held.set()
+    appender.close()
+    assert [type(outcome) for outcome in outcomes] == [Stored] * 4 + [IMError]
+
+
+def test_too_many_waiting_are_refused(
+    core: Core, make: Make, user_in: Callable[[int], str]
+) -> None:
+    held = threading.Event()
+
+    def screen(drafts: Sequence[Draft]) -> list[Outcome | None]:
+        held.wait(30)
+        return [None] * len(drafts)
+
+    chat, appender = Chat(core), make(screen)
+    sender, receiver = user_in(0), user_in(1)
+    outcomes: list[Outcome] = []
+    with pytest.raises(IMError) as caught:
+        for n in range(100):
+            appender.submit(chat.draft(sender, receiver, str(n)), outcomes.append)
+    assert caught.value.code is Code.OVERLOADED
+    assert caught.value.retryable
+    held.set()
+    appender.close()
+    assert outcomes
+    assert all(isinstance(outcome, Stored) for outcome in outcomes)

@@ -1,0 +1,91 @@
+"""Who sends too slowly is cut; two logins at once; polls in a crowd."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from proto import frame, im_pb2
+from tests.support.cluster import Cluster
+from tests.support.device import Closed
+from tests.support.mars import MarsClient, pack
+from tests.support.raw import BINARY, RawSocket, wire_frame
+from tests.support.wait import DEADLINE_S, wait_until
+from tests.support.wire import ok
+
+HURRIED = {"IM_FRAME_DEADLINE_S": "1"}
+POLLS = 60
+
+
+@pytest.fixture(scope="module")
+def hurried(shared_cluster: Cluster) -> Iterator[str]:
+    """Suffix of processes that wait a second for a frame."""
+    names = ("web.hurry", "gateway.hurry")
+    shared_cluster.platform.start(*names, env=HURRIED)
+    try:
+        yield ".hurry"
+    finally:
+        shared_cluster.platform.stop(*names)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_frame_in_drops_over_tcp(cluster: Cluster, hurried: str, tls: bool) -> None:
+    client = cluster.tcp(cluster.person(), f"gateway{hurried}", tls=tls)
+    data = iter(pack(im_pb2.CMD_PING, 5, bytes(60_000)))
+
+    def closed() -> bool:
+        try:
+            client.send_bytes(bytes((next(data),)))
+            client.poll(0.05)
+        except Closed:
+            return True
+        return False
+
+    wait_until(closed, what="the end of who sends a byte now and then")
+
+
+def test_a_message_in_drops_over_websocket(cluster: Cluster, hurried: str) -> None:
+    with RawSocket(cluster.platform.url(f"web{hurried}")) as device:
+        device.upgrade()
+        device.auth(cluster.token(cluster.person()))
+        body = frame.encode(im_pb2.CMD_PING, 5, bytes(1000))
+        device.send(wire_frame(BINARY, body)[:200])
+        assert device.read_close() == 4408
+
+
+def test_whole_frames_now_and_then_are_fine(cluster: Cluster, hurried: str) -> None:
+    client = cluster.tcp(cluster.person(), f"gateway{hurried}")
+    for _ in range(30):
+        client.poll(0.1)
+        client.noop()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_one_login_at_a_time(cluster: Cluster, tls: bool) -> None:
+    # Given: two logins in one packet
+    alice, bob = cluster.pair()
+    client: MarsClient = cluster.tcp(tls=tls)
+    logins = [
+        im_pb2.AuthRequest(token=cluster.token(user), device="d").SerializeToString()
+        for user in (alice, bob)
+    ]
+
+    # When
+    client.send_bytes(b"".join(pack(im_pb2.CMD_AUTH, n + 1, body) for n, body in enumerate(logins)))
+
+    # Then: the connection belongs to whoever was first, wholly
+    first, second = (client.answer(seq).body for seq in (1, 2))
+    assert ok(first).user == alice
+    assert second.error.name in ("OVERLOADED", "FORBIDDEN")
+    if second.error.name == "OVERLOADED":
+        assert ok(client.call(im_pb2.DevicesRequest())).devices[0].device == "d"
+
+
+def test_every_poll_of_a_crowd_is_answered_in_time(cluster: Cluster) -> None:
+    # Given: many polls that begin and end at the same time
+    polls = [cluster.polls(cluster.person(), "web.2") for _ in range(POLLS)]
+    with ThreadPoolExecutor(POLLS) as pool:
+        # When
+        answers = list(pool.map(lambda poll: poll.poll(0, wait_s=1), polls, timeout=DEADLINE_S))
+    # Then
+    assert all(not ok(answer).messages for answer in answers)

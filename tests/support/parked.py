@@ -1,0 +1,25 @@
+"""A long poll that waits beside the test."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from models import keys
+from tests.support.cluster import Cluster
+from tests.support.wait import wait_until
+
+
+@contextmanager
+def parked(cluster: Cluster, user: str, poll: Callable[[], Any]) -> Iterator[Future[Any]]:
+    """Run a poll of a user who is not connected otherwise; once it waits, go on beside it."""
+    channel = keys.channel(user)
+    with ThreadPoolExecutor(1) as pool, cluster.redis_client() as redis:
+
+        def listeners() -> int:
+            return int(dict(redis.pubsub_numsub(channel))[channel.encode()])
+
+        wait_until(lambda: not listeners(), what="the end of earlier polls")
+        answer = pool.submit(poll)
+        wait_until(listeners, what="the poll")
+        yield answer

@@ -1,0 +1,207 @@
+"""The order of things inside one process: who comes and goes while their list is being read.
+
+The hub and the list are made by hand, because no process can be stopped between two of its lines;
+everything else about following is tested through processes (test_group_races.py).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from models import keys
+from models.membership import Memberships
+from proto import im_pb2
+from web.codec import Downlink, read_group_channel
+from web.following import Following
+
+USER, GROUP, OTHER = "alice", "g1", "g2"
+
+
+class Hub:
+    """Channels that are subscribed when the test says so."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.here = {USER}
+        self.channels: dict[str, Event] = {}
+        self.told: list[im_pb2.GroupsPush] = []
+
+    def users(self) -> Iterable[str]:
+        return self.here
+
+    def is_here(self, user: str) -> bool:
+        return user in self.here
+
+    def subscribe(self, channel: str) -> Event:
+        return self.channels.setdefault(channel, Event())
+
+    def unsubscribe(self, channel: str) -> None:
+        del self.channels[channel]
+
+    def offer_user(self, user: str, downlink: Downlink) -> None:
+        self.told.append(im_pb2.GroupsPush.FromString(downlink.body))
+
+    def confirm(self) -> None:
+        """Everything asked for is subscribed."""
+        for event in self.channels.values():
+            event.set()
+
+
+class Lists:
+    """Lists that are read when the test says so, as they are at the beginning of that."""
+
+    def __init__(self) -> None:
+        self.now: dict[str, int] = {}
+        self.go_on = Event()
+        self.go_on.set()
+        self.reads = 0
+
+    def joins(self, users: Sequence[str]) -> list[dict[str, int]]:
+        self.reads += 1
+        found = dict(self.now)
+        self.go_on.wait()
+        return [found for _ in users]
+
+
+class World:
+    def __init__(self) -> None:
+        self.hub, self.lists = Hub(), Lists()
+        self.following = Following(cast(Any, self.hub), cast(Memberships, self.lists))
+
+    def members(self, previous: int = 100, version: int = 101) -> set[str]:
+        """Who gets a message with this version, and this one before it."""
+        entry = im_pb2.MessagesPush(messages=[im_pb2.Message(id="x", version=version)])
+        payload = b"m%d \n%s" % (previous, entry.SerializeToString())
+        downlink, before, _ = read_group_channel(GROUP, payload)
+        return set(self.following.members(GROUP, before, downlink))
+
+    def open(self, user: str, listed: dict[str, int] | None = None) -> Any:
+        """A greenlet in which the user connects."""
+        following = self.following
+        return gevent.spawn(following.begin, user, listed, following.moment)
+
+    def settle(self) -> None:
+        """Let everything run that can; pings of the loop, no time passes."""
+        for _ in range(10):
+            gevent.sleep(0)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_who_is_named_as_leaving_while_the_list_is_read_is_not_in_it(world: World) -> None:
+    # Given: the channel is subscribed, and the list is read once more
+    world.lists.now = {GROUP: 1, OTHER: 2}
+    world.hub.subscribe(keys.group_channel(GROUP)).set()
+    world.hub.subscribe(keys.group_channel(OTHER)).set()
+    world.lists.go_on.clear()
+    opening = world.open(USER)
+    world.settle()
+    # When
+    world.following.leave(GROUP, [USER])
+    world.lists.go_on.set()
+    opening.get()
+    # Then
+    assert world.members() == set()
+    assert set(world.hub.channels) == {keys.group_channel(OTHER)}
+
+
+def test_a_list_that_was_asked_for_before_somebody_went_does_not_undo_it(world: World) -> None:
+    # Given: another connection keeps the channel subscribed
+    world.hub.subscribe(keys.group_channel(GROUP)).set()
+    moment = world.following.moment
+    # When: they are named between the asking and the answer
+    world.following.leave(GROUP, [USER])
+    world.following.begin(USER, {GROUP: 1}, moment)
+    # Then
+    assert world.members() == set()
+
+
+def test_a_list_from_before_the_subscription_is_read_again(world: World) -> None:
+    # Given: a list that the cache gave, whose channels are not subscribed yet
+    opening = world.open(USER, {GROUP: 1})
+    world.settle()
+    assert world.members() == set(), "nobody is in anything before that"
+    # When: the user goes before the subscription, so nobody names them any more
+    world.lists.now = {}
+    world.hub.confirm()
+    opening.get()
+    # Then
+    assert world.members() == set()
+    assert not world.hub.channels
+
+
+def test_who_comes_back_while_the_list_is_read_is_in_it(world: World) -> None:
+    # Given
+    world.lists.now = {GROUP: 1}
+    world.hub.subscribe(keys.group_channel(GROUP)).set()
+    world.lists.go_on.clear()
+    opening = world.open(USER)
+    world.settle()
+    # When
+    world.following.leave(GROUP, [USER])
+    world.lists.now = {GROUP: 50}
+    world.following.look_again(USER)
+    world.lists.go_on.set()
+    opening.get()
+    world.settle()
+    # Then: for what came behind their coming back
+    assert world.members(previous=50, version=51) == {USER}
+    assert world.members(previous=49, version=50) == {USER}
+    assert world.members(previous=10, version=11) == set()
+    assert world.lists.reads == 2
+
+
+def test_what_was_lost_meanwhile_makes_the_list_be_read_again(world: World) -> None:
+    # Given
+    world.lists.now = {GROUP: 1}
+    world.hub.subscribe(keys.group_channel(GROUP)).set()
+    world.lists.go_on.clear()
+    opening = world.open(USER)
+    world.settle()
+    # When: the subscription breaks, and the user goes unheard
+    world.following.lose()
+    world.lists.now = {}
+    world.lists.go_on.set()
+    opening.get()
+    # Then
+    assert world.members() == set()
+
+
+def test_who_hangs_up_while_the_list_is_read_leaves_nothing_behind(world: World) -> None:
+    # Given
+    world.lists.now = {GROUP: 1}
+    opening = world.open(USER)
+    world.settle()
+    # When
+    world.hub.here.clear()
+    world.following.end(USER)
+    world.hub.confirm()
+    opening.get()
+    # Then
+    assert world.members() == set()
+    assert not world.hub.channels
+
+
+def test_two_in_one_group_share_its_channel(world: World) -> None:
+    # Given
+    world.hub.here = {USER, "bob"}
+    world.lists.now = {GROUP: 1}
+    for user in ("bob", USER):
+        opening = world.open(user)
+        world.settle()
+        world.hub.confirm()
+        opening.get()
+    # When
+    world.following.leave(GROUP, ["bob"])
+    # Then
+    assert [push.left for push in world.hub.told] == [GROUP]
+    assert world.members() == {USER}
+    assert set(world.hub.channels) == {keys.group_channel(GROUP)}
+    world.following.end(USER)
+    assert not world.hub.channels
