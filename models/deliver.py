@@ -13,6 +13,7 @@ import structlog
 
 from models.effects import Effects
 from models.errors import IMError
+from models.fence import LockLost
 from models.groupeffects import GroupEffects
 from models.listener import Listener
 from models.log import delivered_versions, newest_versions
@@ -79,6 +80,8 @@ class Deliverer:
         finished = False
         try:
             finished = self._go_on(run, listener, set(numbers), deadline)
+        except LockLost:
+            log.warning("delivery was too slow for its locks, starting over")
         finally:
             try:
                 called = listener.close()

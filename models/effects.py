@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models import keys
+from models.fence import check_held
 from models.log import Row
 from models.mailbox import count_unread_with, mailbox_versions
 from models.messages import encode_row
@@ -54,14 +55,17 @@ class Effects:
         self._redis = client
         self._script = scripts.effects
 
-    def apply(self, rows: Mapping[Shard, Sequence[Row]]) -> None:
-        """Apply rows (ascending versions per shard) and publish them; raise when Redis cannot."""
+    def apply(self, rows: Mapping[Shard, Sequence[Row]], token: str) -> None:
+        """Apply rows (ascending versions per shard) and publish them; raise when Redis cannot.
+
+        `token` holds the locks of their shards; raises `LockLost` when it does not any more.
+        """
         pieces = self._pieces(rows)
         if not pieces:
             return
-        answers = self._call(pieces, {})
+        answers = self._call(pieces, token, {})
         missing = [piece for piece, previous in zip(pieces, answers, strict=True) if previous == -1]
-        if missing and -1 in self._call(missing, self._seeds(missing)):
+        if missing and -1 in self._call(missing, token, self._seeds(missing)):
             raise RedisError("keys vanish while rows are applied")
 
     def _pieces(self, rows: Mapping[Shard, Sequence[Row]]) -> list[Piece]:
@@ -97,23 +101,29 @@ class Effects:
             owners.append(row.receiver)
         return owners
 
-    def _call(self, pieces: Sequence[Piece], seeds: Mapping[tuple[str, int], int]) -> list[int]:
+    def _call(
+        self, pieces: Sequence[Piece], token: str, seeds: Mapping[tuple[str, int], int]
+    ) -> list[int]:
         """Run the script for each piece, in order; return the versions before them."""
 
         def queue(pipe: Any) -> None:
             for piece in pieces:
                 user = piece.user
                 names = [keys.latest(user), keys.contacts(user), keys.unread(user)]
+                names += [keys.marks(user), keys.lease(user), keys.shard_lock(piece.shard.number)]
                 args = [
                     keys.channel(user),
                     f">{piece.after}" if piece.after else seeds.get((user, piece.first), ""),
                     keys.USER_TTL_S,
                     int(random.random() < RENEWED_SHARE),
+                    token,
                     *piece.args,
                 ]
-                evalsha(pipe, self._script, [*names, keys.marks(user), keys.lease(user)], args)
+                evalsha(pipe, self._script, names, args)
 
-        return call_all(self._redis, self._script, queue)
+        versions = call_all(self._redis, self._script, queue)
+        check_held(versions)
+        return versions
 
     def _seeds(self, pieces: Sequence[Piece]) -> dict[tuple[str, int], int]:
         """For owners whose `latest` is gone: the mailbox version before their first row."""

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from models import keys
+from models.fence import check_held
 from models.groupcache import cached_args
 from models.groupchange import membership_changes, read_system
 from models.groups import member_counts
@@ -60,9 +61,10 @@ class GroupEffects:
         self._script = scripts.group_apply
         self._memberships = memberships
 
-    def apply(self, rows: Mapping[Shard, Sequence[Row]]) -> set[str]:
+    def apply(self, rows: Mapping[Shard, Sequence[Row]], token: str) -> set[str]:
         """Apply rows (ascending versions per shard) and publish them; raise when a store cannot.
 
+        `token` holds the locks of their shards; raises `LockLost` when it does not any more.
         Returns the groups that are small enough for their members' counts to be kept up to date.
         """
         changes: list[Change] = []
@@ -70,9 +72,9 @@ class GroupEffects:
         if not pieces:
             return set()
         self._memberships.write(changes)
-        answers = self._call(pieces, {})
+        answers = self._call(pieces, token, {})
         missing = [piece for piece, previous in zip(pieces, answers, strict=True) if previous == -1]
-        if missing and -1 in self._call(missing, _seeds(missing)):
+        if missing and -1 in self._call(missing, token, _seeds(missing)):
             raise RedisError("keys vanish while rows are applied")
         return self._small(pieces)
 
@@ -98,22 +100,26 @@ class GroupEffects:
                     piece.left += [change.user for change in made if not change.joined]
         return pieces
 
-    def _call(self, pieces: Sequence[Piece], seeds: Mapping[tuple[str, int], int]) -> list[int]:
+    def _call(
+        self, pieces: Sequence[Piece], token: str, seeds: Mapping[tuple[str, int], int]
+    ) -> list[int]:
         """Run the script for each piece, in order; return the versions before them."""
 
         def queue(pipe: Any) -> None:
             for piece in pieces:
                 group = piece.group
                 names = [keys.group_version(group), keys.group_window(group)]
+                names += [keys.group_rows(group), keys.shard_lock(piece.shard.number)]
                 args = [
                     keys.group_channel(group),
                     f">{piece.after}" if piece.after else seeds.get((group, piece.first), ""),
                     self._settings.group_cache_messages,
                     keys.USER_TTL_S,
                     ",".join(piece.left),
+                    token,
                     *piece.args,
                 ]
-                evalsha(pipe, self._script, [*names, keys.group_rows(group)], args)
+                evalsha(pipe, self._script, names, args)
                 for user in piece.joined:
                     pipe.publish(keys.channel(user), f"j{group}")
 
@@ -123,6 +129,7 @@ class GroupEffects:
             versions.append(next(answers))
             for _ in piece.joined:
                 next(answers)
+        check_held(versions)
         return versions
 
     def _small(self, pieces: Sequence[Piece]) -> set[str]:

@@ -92,6 +92,7 @@ class Scripts:
         self.install = client.register_script((LUA / "install.lua").read_text())
         self.read = client.register_script((LUA / "read.lua").read_text())
         self.take = client.register_script((LUA / "take.lua").read_text())
+        self.keep = client.register_script((LUA / "keep.lua").read_text())
         self.release = client.register_script((LUA / "release.lua").read_text())
         self.wake = client.register_script((LUA / "wake.lua").read_text())
         self.unlock = client.register_script((LUA / "unlock.lua").read_text())

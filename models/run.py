@@ -7,8 +7,9 @@
 
 What if the process dies after each line: after *read* nothing happened; after *copy* the next run
 finds the copies there (unique id); after *effects* it applies them again and the versions in Redis
-make that a no-op; after *advance* there is nothing to repeat. The Redis locks only spare double
-work: two runs on one shard do what one would.
+make that a no-op; after *advance* there is nothing to repeat. The Redis locks spare double work:
+two runs on one shard do what one would. A run that was frozen past its locks is stopped before the
+caches (models/fence.py).
 """
 
 import time
@@ -21,6 +22,7 @@ from models import keys
 from models.copies import copy
 from models.effects import Effects
 from models.fanout import mark as mark_groups
+from models.fence import LockLost
 from models.groupeffects import GroupEffects
 from models.log import Row, move_delivered, read_forward
 from models.metrics import Metrics
@@ -34,6 +36,9 @@ log = structlog.get_logger()
 
 LOCK_MS = 5_000
 """A worker that died or froze keeps a shard for at most this long."""
+
+KEEP_EVERY_S = 1.0
+"""Within a pass the locks are made to last longer this often."""
 
 ADVANCE_EVERY_S = 0.25
 """Progress is made durable this often; what is behind is repeated after a crash."""
@@ -68,7 +73,7 @@ class Run:
         self._active: set[int] = set()
         self._durable: dict[Shard, int] = {}
         self._reached: dict[Shard, int] = {}
-        self._advanced_at = time.monotonic()
+        self._advanced_at = self._kept_at = time.monotonic()
 
     # ------------------------------------------------------------ locks
 
@@ -109,8 +114,21 @@ class Run:
             )
         )
 
+    def _keep(self) -> None:
+        """Make the locks last longer; raises `LockLost` when somebody else may have had one."""
+        self._kept_at = time.monotonic()
+        numbers = sorted(self.held)
+        names = [*map(keys.shard_lock, numbers)]
+        kept = set(self._scripts.keep(keys=names, args=[self.token, LOCK_MS, *numbers]))
+        if kept != self.held:
+            raise LockLost
+
+    def _keep_when_due(self) -> None:
+        if time.monotonic() - self._kept_at > KEEP_EVERY_S:
+            self._keep()
+
     def _take(self, numbers: list[int]) -> list[int]:
-        """Lock shards or make their locks last longer; returns those we hold now."""
+        """Lock what is free and remove the marks of what we hold now, which is returned."""
         return list(
             self._scripts.take(
                 keys=[keys.DIRTY, *map(keys.shard_lock, numbers)],
@@ -129,7 +147,9 @@ class Run:
         self.rows_in_pass = sum(len(group) for group in rows.values())
         if rows:
             targets = self._copy(rows)
-            self._effects.apply({s: group for s, group in rows.items() if not s.is_group})
+            self._keep_when_due()
+            people = {s: group for s, group in rows.items() if not s.is_group}
+            self._effects.apply(people, self.token)
             self._apply_groups({s: group for s, group in rows.items() if s.is_group})
             for shard, group in rows.items():
                 self._reached[shard] = group[-1].version
@@ -139,7 +159,7 @@ class Run:
         return True
 
     def _apply_groups(self, rows: dict[Shard, list[Row]]) -> None:
-        small = self._group_effects.apply(rows)
+        small = self._group_effects.apply(rows, self.token)
         if small and self._fan_out is not None:
             mark_groups(self._scripts.client, small, self._fan_out)
 
@@ -169,6 +189,7 @@ class Run:
                 if target is not shard and of_user(row.sender) is shard:
                     by_database.setdefault(target.database, {}).setdefault(target, []).append(row)
         for database, targets in by_database.items():
+            self._keep_when_due()
             copy(database, targets)
         return {shard.number for targets in by_database.values() for shard in targets}
 
@@ -179,7 +200,7 @@ class Run:
         if time.monotonic() - self._advanced_at > ADVANCE_EVERY_S:
             self.advance()
             if self.held:
-                self.held = set(self._take(sorted(self.held)))
+                self._keep()
 
     def advance(self) -> None:
         """Make progress durable; forget shards that somebody else has moved meanwhile."""

@@ -7,17 +7,20 @@
 -- KEYS[4] marks      hash, conversation -> read .. cleared_sent .. cleared_received (32 hex each);
 --                    field _ as in unread
 -- KEYS[5] lease      deleted when a hash is missing, so that a rebuild under way starts over
+-- KEYS[6] lock       of the shard; must hold ARGV[5], or nothing is done
 -- ARGV[1] channel
 -- ARGV[2] version of the mailbox before these rows, for when `latest` is gone; empty: not known;
 --         ">N": these rows follow others of the same pass, which ended with version N
 -- ARGV[3] seconds the keys live
 -- ARGV[4] 1: let the hashes live that much longer
--- ARGV[5...] six per row, ascending versions:
+-- ARGV[5] token of the delivery
+-- ARGV[6...] six per row, ascending versions:
 --   version, conversation, id, kind (s sent, r received, w received and recalled),
 --   recount ("" or count .. ":" .. the read id it was made with), encoded message
 -- Returns the version before these rows, or -1 when it must be looked up and passed in ARGV[2], or
--- when the rows before these were not published (somebody set KEYS[1] between).
+-- when the rows before these were not published (somebody set KEYS[1] between); -2 without the lock.
 
+if redis.call('GET', KEYS[6]) ~= ARGV[5] then return -2 end
 local previous = redis.call('GET', KEYS[1])
 local floor = tonumber(string.match(ARGV[2], '^>(%d+)$'))
 if floor then
@@ -31,7 +34,7 @@ local last = ARGV[#ARGV - 5]
 local ZERO = string.rep('0', 32)
 
 local fields = {'_'}
-for i = 6, #ARGV, 6 do fields[#fields + 1] = ARGV[i] end
+for i = 7, #ARGV, 6 do fields[#fields + 1] = ARGV[i] end
 local marks = redis.call('HMGET', KEYS[4], unpack(fields))
 local shown = redis.call('HMGET', KEYS[2], unpack(fields))
 local as_of = shown[1] and tonumber(shown[1])
@@ -42,7 +45,7 @@ end
 
 local blobs, newest, writes = {}, {}, {}
 for row = 1, #fields - 1 do
-  local i = row * 6 - 1
+  local i = row * 6
   local version, field, id, kind = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local blob = ARGV[i + 5]
   if version > published then blobs[#blobs + 1] = blob end

@@ -4,15 +4,18 @@
 -- KEYS[2] window     zset, id -> version, of the newest messages
 -- KEYS[3] rows       hash, id -> what it is, a line feed, the encoded message; _v the version it is
 --                    true for, and the guard of both; _low: nothing above it is missing
+-- KEYS[4] lock       of the shard; must hold ARGV[6], or nothing is done
 -- ARGV[1] channel
 -- ARGV[2] version of the group before these rows, for when KEYS[1] is gone; empty: not known;
 --         ">N": these rows follow others of the same pass, which ended with version N
 -- ARGV[3] messages the window holds, ARGV[4] seconds the keys live
 -- ARGV[5] who is not in the group any more behind these rows, separated by commas
--- ARGV[6...] four per row, ascending versions: version, id, what it is, encoded message
+-- ARGV[6] token of the delivery
+-- ARGV[7...] four per row, ascending versions: version, id, what it is, encoded message
 -- Returns the version before these rows, or -1 when it must be looked up and passed in ARGV[2], or
--- when the rows before these were not published (somebody set KEYS[1] between).
+-- when the rows before these were not published (somebody set KEYS[1] between); -2 without the lock.
 
+if redis.call('GET', KEYS[4]) ~= ARGV[6] then return -2 end
 local previous = redis.call('GET', KEYS[1])
 local floor = tonumber(string.match(ARGV[2], '^>(%d+)$'))
 if floor then
@@ -24,7 +27,7 @@ end
 local published = tonumber(previous)
 local last = ARGV[#ARGV - 3]
 
-local first = tonumber(ARGV[6])
+local first = tonumber(ARGV[7])
 local as_of = tonumber(redis.call('HGET', KEYS[3], '_v') or -1)
 local whole = redis.call('ZCARD', KEYS[2]) == redis.call('HLEN', KEYS[3]) - 2
 -- Filled by a reader that was late: what was delivered since is not in it.
@@ -36,7 +39,7 @@ if as_of < 0 or not whole or hole then
 end
 
 local blobs = {}
-for i = 6, #ARGV, 4 do
+for i = 7, #ARGV, 4 do
   local version = tonumber(ARGV[i])
   if version > published then blobs[#blobs + 1] = ARGV[i + 3] end
   if version > as_of then

@@ -183,7 +183,7 @@ def test_an_older_change_never_undoes_a_newer_one(store: GroupStore) -> None:
     change = system(removal)
     assert change is not None
     store.core.memberships.write(membership_changes(removal, change, "join"))
-    store.effects.apply({store.shard(group): [removal]})
+    store.apply(store.shard(group), [removal])
     # Then they are still there
     assert indexed(store, guest) == expected
     assert store.core.memberships.of(guest) == [group]
@@ -228,8 +228,8 @@ def test_applying_twice_publishes_nothing_new(store: GroupStore) -> None:
     window = store.core.redis.hgetall(keys.group_rows(group))
     # When they are applied again
     with hearing(store.core, keys.group_channel(group)) as heard:
-        store.effects.apply({shard: rows})
-        store.effects.apply({shard: rows[1:]})
+        store.apply(shard, rows)
+        store.apply(shard, rows[1:])
     # Then nobody hears of it and the window is as it was
     assert heard == []
     assert store.core.redis.hgetall(keys.group_rows(group)) == window

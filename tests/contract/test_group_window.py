@@ -83,7 +83,7 @@ class Scene:
         after = self.random.choice(self.versions())
         rows = read_forward({self.shard: after}, 1000)[self.shard][1]
         if rows:
-            self.late.append(lambda: void(self.store.effects.apply({self.shard: rows})))
+            self.late.append(lambda: self.store.apply(self.shard, rows))
 
     def evict(self) -> None:
         names = [
@@ -149,10 +149,6 @@ class Scene:
             if found is not None:  # it may still show what has moved behind the window since
                 there = [entry for entry in found if entry.id not in moved]
                 assert there == entries(read_range(self.shard, one)), one
-
-
-def void(_: object) -> None:
-    """Forget a result."""
 
 
 @pytest.mark.parametrize("size", [1, 3, 8, 200])
@@ -234,7 +230,7 @@ def test_readers_find_the_log_in_the_window_while_all_goes_on_at_once(core: Core
         rows = read_forward({scene.shard: after}, 1000)[scene.shard][1]
         time.sleep(dice.random() * 0.05)
         if rows:
-            scene.store.effects.apply({scene.shard: rows})
+            scene.store.apply(scene.shard, rows)
 
     def evict(dice: random.Random) -> None:
         names = [keys.group_window(scene.group), keys.group_rows(scene.group)]

@@ -7,14 +7,18 @@ import pytest
 
 from models import keys
 from models.core import Core
+from models.fence import LOST
 from models.redisclient import call_all, evalsha
+
+LOCK, TOKEN = keys.shard_lock(0), "mine"
 
 
 def user_call(core: Core, name: str, before: str) -> tuple[object, Sequence[str], Sequence[object]]:
     """One row with version 9 for a mailbox."""
     of = (keys.latest, keys.contacts, keys.unread, keys.marks, keys.lease)
+    names = [*(key(name) for key in of), LOCK]
     row = (9, "0:peer", "a" * 32, "r", "", b"blob")
-    return core.scripts.effects, [key(name) for key in of], ["down", before, 60, 0, *row]
+    return core.scripts.effects, names, ["down", before, 60, 0, TOKEN, *row]
 
 
 def group_call(
@@ -22,8 +26,9 @@ def group_call(
 ) -> tuple[object, Sequence[str], Sequence[object]]:
     """One row with version 9 for a group."""
     of = (keys.group_version, keys.group_window, keys.group_rows)
+    names = [*(key(name) for key in of), LOCK]
     row = (9, "a" * 32, "m sender ", b"blob")
-    return core.scripts.group_apply, [key(name) for key in of], ["down", before, 200, 60, "", *row]
+    return core.scripts.group_apply, names, ["down", before, 200, 60, "", TOKEN, *row]
 
 
 @pytest.mark.parametrize("make", [user_call, group_call])
@@ -44,6 +49,7 @@ def test_a_piece_waits_for_the_one_before_it(
 ) -> None:
     # Given
     script, names, args = make(core, f"n{secrets.token_hex(6)}", before)  # type: ignore[operator]
+    core.redis.set(LOCK, TOKEN, px=5000)
     if version is not None:
         core.redis.set(names[0], version)
 
@@ -54,3 +60,21 @@ def test_a_piece_waits_for_the_one_before_it(
     assert given == [answer]
     published = core.redis.get(names[0])
     assert published == (b"9" if answer != -1 else version.encode() if version else None)
+
+
+@pytest.mark.parametrize("make", [user_call, group_call])
+@pytest.mark.parametrize("holder", [None, "somebody else"])
+def test_without_the_lock_nothing_is_changed(core: Core, make: object, holder: str | None) -> None:
+    # Given
+    script, names, args = make(core, f"n{secrets.token_hex(6)}", "5")  # type: ignore[operator]
+    core.redis.delete(LOCK)
+    if holder is not None:
+        core.redis.set(LOCK, holder, px=5000)
+
+    # When
+    given = call_all(core.redis, script, lambda pipe: evalsha(pipe, script, names, args))
+
+    # Then
+    assert given == [LOST]
+    assert core.redis.exists(*names[:-1]) == 0
+    core.redis.delete(LOCK)

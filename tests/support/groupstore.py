@@ -2,13 +2,16 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from models import keys
 from models.append import Draft, Outcome, Stored, append
 from models.core import Core
 from models.deliver import Deliverer
 from models.errors import IMError
 from models.fanout import Fanout
+from models.fence import LockLost
 from models.groupcache import GroupCache
 from models.groupeffects import GroupEffects
 from models.groups import Membership, membership
@@ -132,6 +135,14 @@ class GroupStore:
     def deliver(self) -> None:
         """Deliver everything, `repeat` times."""
         self.chat.deliver_all()
+
+    def apply(self, shard: Shard, rows: Sequence[Row]) -> None:
+        """Apply rows that may be old, past whatever delivery has the lock."""
+        lock, token = keys.shard_lock(shard.number), secrets.token_hex(8)
+        self.core.redis.set(lock, token, px=5000)
+        with suppress(LockLost):
+            self.effects.apply({shard: rows}, token)
+        self.core.redis.delete(lock)
 
     def deliver_from(self, group: str, version: int) -> None:
         """Deliver the group's log again, as if `delivered` had not been moved behind a version."""
