@@ -156,7 +156,9 @@ class Following:
     def _try_again(self, user: str, tell: bool) -> None:
         if not self._hub.is_here(user):
             self.end(user)
-        elif self._hub.connected and self._refresh(user, tell=tell):  # else `restore` comes
+        elif not self._hub.channels.connected:
+            return  # `restore` comes
+        elif self._refresh(user, tell=tell):
             self._hub.offer_user(user, Downlink(im_pb2.CMD_PUSH_RESYNC, b""))
 
     def _settled(self, user: str, listed: Mapping[str, int] | None, moment: int) -> dict[str, int]:
@@ -174,7 +176,7 @@ class Following:
             waiting = []
             for group in names:
                 self._hold(user, group)
-                ready = self._hub.subscribe(keys.group_channel(group))
+                ready = self._hub.channels.subscribe(keys.group_channel(group))
                 if not ready.is_set():
                     waiting.append(ready)
             if not waiting and user not in self._again and gaps == self._gaps:
@@ -226,7 +228,7 @@ class Following:
         users = self._holders.get(group, set())
         users.discard(user)
         if not users and self._holders.pop(group, None) is not None:
-            self._hub.unsubscribe(keys.group_channel(group))
+            self._hub.channels.unsubscribe(keys.group_channel(group))
 
     def _tell(self, user: str, push: im_pb2.GroupsPush) -> None:
         downlink = Downlink(im_pb2.CMD_PUSH_GROUPS, push.SerializeToString())

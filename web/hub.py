@@ -6,12 +6,10 @@ sessions are told to sync, and pongs carry the latest version, so nothing stays 
 
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import gevent
-import redis
 import structlog
-from gevent.event import Event
 
 from models import keys
 from models.errors import Code, IMError
@@ -19,6 +17,7 @@ from models.membership import Memberships
 from models.settings import Settings
 from models.usercentre.tokens import Identity
 from proto import im_pb2
+from web.channels import Channels
 from web.codec import Downlink, read_channel, read_group_channel
 from web.following import Following
 
@@ -28,15 +27,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-RECONNECT_S = 0.5
-CHECK_S = 5.0
-SILENCE_MAX_S = 15.0
-"""The subscription is pinged every `CHECK_S`, and made anew after this long without an answer."""
-
-RESUBSCRIBE_S = 30.0
 RESYNCS_AT_ONCE = 100
 RESYNC_PAUSE_S = 0.05
-NAMES_PER_COMMAND = 1000
 
 
 class Receiver(Protocol):
@@ -58,25 +50,12 @@ class Hub:
     """Who receives in this process, by user, and one Redis subscription for all of them."""
 
     def __init__(self, settings: Settings, memberships: Memberships) -> None:
-        self.connected = False
         self.following = Following(self, memberships)
         self._sessions: dict[str, set[Receiver]] = {}
         self._watchers: dict[str, set[Receiver]] = {}
-        self._wanted: dict[bytes, Event] = {}
-        self._added: list[bytes] = []
-        self._dropped: list[bytes] = []
-        self._work = Event()
-        self._pool = redis.ConnectionPool.from_url(
-            settings.redis_url,
-            protocol=2,
-            socket_timeout=None,
-            socket_connect_timeout=settings.redis_timeout_s,
-            socket_keepalive=True,
-        )
-        self._heard_at = 0.0
+        self.channels = Channels(settings, self._forward, self.following.lose, self._resync)
         self.all: set[Session] = set()
         self.polls: set[Poll] = set()
-        gevent.spawn(self._run)
 
     # ------------------------------------------------------------ sessions
 
@@ -87,7 +66,7 @@ class Hub:
         subscription stands.
         """
         self._sessions.setdefault(receiver.user, set()).add(receiver)
-        return self.subscribe(keys.channel(receiver.user)).wait(patience_s)
+        return self.channels.subscribe(keys.channel(receiver.user)).wait(patience_s)
 
     def watch(self, receiver: "Receiver", users: frozenset[str], patience_s: float) -> None:
         """Forward to it who of these users comes and goes, besides those watched already."""
@@ -95,7 +74,7 @@ class Hub:
         for user in users:
             self._watchers.setdefault(user, set()).add(receiver)
         deadline = time.monotonic() + patience_s
-        for ready in [self.subscribe(keys.presence(user)) for user in users]:
+        for ready in [self.channels.subscribe(keys.presence(user)) for user in users]:
             ready.wait(max(0.0, deadline - time.monotonic()))
 
     def unwatch(self, receiver: "Receiver", users: frozenset[str]) -> None:
@@ -103,7 +82,7 @@ class Hub:
         for user in users & receiver.watched:
             _drop(self._watchers, user, receiver)
             if user not in self._watchers:
-                self.unsubscribe(keys.presence(user))
+                self.channels.unsubscribe(keys.presence(user))
         receiver.watched -= users
 
     def remove(self, receiver: "Receiver") -> None:
@@ -112,25 +91,8 @@ class Hub:
         if receiver.user in self._sessions:
             _drop(self._sessions, receiver.user, receiver)
             if receiver.user not in self._sessions:
-                self.unsubscribe(keys.channel(receiver.user))
+                self.channels.unsubscribe(keys.channel(receiver.user))
                 self.following.end(receiver.user)
-
-    def subscribe(self, channel: str) -> Event:
-        """Make sure of a channel; the event is set once it is subscribed."""
-        name = channel.encode()
-        ready = self._wanted.get(name)
-        if ready is None:
-            ready = self._wanted[name] = Event()
-            self._added.append(name)
-            self._work.set()
-        return ready
-
-    def unsubscribe(self, channel: str) -> None:
-        """Nobody here needs the channel any more."""
-        name = channel.encode()
-        if self._wanted.pop(name, None) is not None:
-            self._dropped.append(name)
-            self._work.set()
 
     def users(self) -> Iterable[str]:
         """Who is connected here."""
@@ -149,85 +111,10 @@ class Hub:
         here: list[Receiver] = [*self.all, *self.polls]
         return [one for one in here if one.identity is not None and wanted(one.identity)]
 
-    # ------------------------------------------------------------ Redis
+    # ------------------------------------------------------------ what is published
 
-    def _run(self) -> None:
-        while True:
-            try:
-                self._listen()
-            except (redis.RedisError, OSError) as error:
-                log.warning("subscription lost", error=type(error).__name__)
-            except Exception as error:
-                log.error("subscription failed", exc_info=error)
-            self.connected = False
-            self.following.lose()
-            for ready in self._wanted.values():
-                ready.clear()
-            gevent.sleep(RECONNECT_S)
-
-    def _listen(self) -> None:
-        """Subscribe to everything wanted, and forward until the connection breaks."""
-        connection: Any = self._pool.make_connection()
-        helpers: list[Any] = []
-        try:
-            connection.connect()
-            self._added, self._dropped = [], []
-            names = list(self._wanted)
-            for start in range(0, len(names), NAMES_PER_COMMAND):
-                chunk = names[start : start + NAMES_PER_COMMAND]
-                connection.send_command("SUBSCRIBE", *chunk)
-            self.connected = True
-            self._heard_at = time.monotonic()
-            helpers += [gevent.spawn(self._write, connection), gevent.spawn(self._ping, connection)]
-            if names:
-                gevent.spawn(self._resync, [self._wanted[name] for name in names])
-            while True:
-                answer = connection.read_response(disable_decoding=True)
-                self._heard_at = time.monotonic()
-                kind = answer[0] if isinstance(answer, list) else answer
-                if kind == b"message":
-                    self._forward(answer[1], answer[2])
-                elif kind == b"subscribe":
-                    ready = self._wanted.get(answer[1])
-                    if ready is not None:
-                        ready.set()
-        finally:
-            gevent.killall(helpers, block=False)
-            connection.disconnect()
-
-    def _write(self, connection: Any) -> None:
-        """Send changes of the subscription, many in one command."""
-        try:
-            while True:
-                self._work.wait()
-                self._work.clear()
-                dropped, self._dropped = self._dropped, []
-                added, self._added = self._added, []
-                gone = [name for name in dropped if name not in self._wanted]
-                new = [name for name in added if name in self._wanted]
-                if gone:
-                    connection.send_command("UNSUBSCRIBE", *gone, check_health=False)
-                if new:
-                    connection.send_command("SUBSCRIBE", *new, check_health=False)
-        except (redis.RedisError, OSError):
-            pass
-        finally:  # whatever it was: without this nobody new is subscribed
-            connection.disconnect()
-
-    def _ping(self, connection: Any) -> None:
-        """Find out when nobody is there any more: a broken path would stay silent for long."""
-        try:
-            while time.monotonic() - self._heard_at < SILENCE_MAX_S:
-                gevent.sleep(CHECK_S)
-                connection.send_command("PING", check_health=False)
-        except (redis.RedisError, OSError):
-            pass
-        connection.disconnect()
-
-    def _resync(self, channels: list[Event]) -> None:
-        """After a gap: once these are subscribed again, tell all sessions to sync, bit by bit."""
-        for ready in channels:
-            ready.wait(RESUBSCRIBE_S)
+    def _resync(self) -> None:
+        """After a gap: read again who is in which group, then tell all to sync, bit by bit."""
         self.following.restore()
         resync = Downlink(im_pb2.CMD_PUSH_RESYNC, b"")
         sessions = list(self.all)

@@ -43,7 +43,7 @@ class Poll:
     def __init__(
         self, identity: Identity, identifier: str, since: int, groups_version: int | None = None
     ) -> None:
-        """`groups_version`: the sum of the client's cursors, where it keeps some."""
+        """`groups_version`: of the client's cursors, where it keeps some."""
         self.id = identifier
         self.identity: Identity | None = identity
         self.user = identity.user

@@ -20,13 +20,31 @@ from web.following import Following
 USER, GROUP, OTHER = "alice", "g1", "g2"
 
 
-class Hub:
+class Channels:
     """Channels that are subscribed when the test says so."""
 
     def __init__(self) -> None:
         self.connected = True
+        self.wanted: dict[str, Event] = {}
+
+    def subscribe(self, channel: str) -> Event:
+        return self.wanted.setdefault(channel, Event())
+
+    def unsubscribe(self, channel: str) -> None:
+        del self.wanted[channel]
+
+    def confirm(self) -> None:
+        """Everything asked for is subscribed."""
+        for event in self.wanted.values():
+            event.set()
+
+
+class Hub:
+    """Who is here, and what they are told."""
+
+    def __init__(self) -> None:
+        self.channels = Channels()
         self.here = {USER}
-        self.channels: dict[str, Event] = {}
         self.told: list[im_pb2.GroupsPush] = []
 
     def users(self) -> Iterable[str]:
@@ -35,19 +53,8 @@ class Hub:
     def is_here(self, user: str) -> bool:
         return user in self.here
 
-    def subscribe(self, channel: str) -> Event:
-        return self.channels.setdefault(channel, Event())
-
-    def unsubscribe(self, channel: str) -> None:
-        del self.channels[channel]
-
     def offer_user(self, user: str, downlink: Downlink) -> None:
         self.told.append(im_pb2.GroupsPush.FromString(downlink.body))
-
-    def confirm(self) -> None:
-        """Everything asked for is subscribed."""
-        for event in self.channels.values():
-            event.set()
 
 
 class Lists:
@@ -97,8 +104,8 @@ def world() -> World:
 def test_who_is_named_as_leaving_while_the_list_is_read_is_not_in_it(world: World) -> None:
     # Given: the channel is subscribed, and the list is read once more
     world.lists.now = {GROUP: 1, OTHER: 2}
-    world.hub.subscribe(keys.group_channel(GROUP)).set()
-    world.hub.subscribe(keys.group_channel(OTHER)).set()
+    world.hub.channels.subscribe(keys.group_channel(GROUP)).set()
+    world.hub.channels.subscribe(keys.group_channel(OTHER)).set()
     world.lists.go_on.clear()
     opening = world.open(USER)
     world.settle()
@@ -108,12 +115,12 @@ def test_who_is_named_as_leaving_while_the_list_is_read_is_not_in_it(world: Worl
     opening.get()
     # Then
     assert world.members() == set()
-    assert set(world.hub.channels) == {keys.group_channel(OTHER)}
+    assert set(world.hub.channels.wanted) == {keys.group_channel(OTHER)}
 
 
 def test_a_list_that_was_asked_for_before_somebody_went_does_not_undo_it(world: World) -> None:
     # Given: another connection keeps the channel subscribed
-    world.hub.subscribe(keys.group_channel(GROUP)).set()
+    world.hub.channels.subscribe(keys.group_channel(GROUP)).set()
     moment = world.following.moment
     # When: they are named between the asking and the answer
     world.following.leave(GROUP, [USER])
@@ -129,17 +136,17 @@ def test_a_list_from_before_the_subscription_is_read_again(world: World) -> None
     assert world.members() == set(), "nobody is in anything before that"
     # When: the user goes before the subscription, so nobody names them any more
     world.lists.now = {}
-    world.hub.confirm()
+    world.hub.channels.confirm()
     opening.get()
     # Then
     assert world.members() == set()
-    assert not world.hub.channels
+    assert not world.hub.channels.wanted
 
 
 def test_who_comes_back_while_the_list_is_read_is_in_it(world: World) -> None:
     # Given
     world.lists.now = {GROUP: 1}
-    world.hub.subscribe(keys.group_channel(GROUP)).set()
+    world.hub.channels.subscribe(keys.group_channel(GROUP)).set()
     world.lists.go_on.clear()
     opening = world.open(USER)
     world.settle()
@@ -160,7 +167,7 @@ def test_who_comes_back_while_the_list_is_read_is_in_it(world: World) -> None:
 def test_what_was_lost_meanwhile_makes_the_list_be_read_again(world: World) -> None:
     # Given
     world.lists.now = {GROUP: 1}
-    world.hub.subscribe(keys.group_channel(GROUP)).set()
+    world.hub.channels.subscribe(keys.group_channel(GROUP)).set()
     world.lists.go_on.clear()
     opening = world.open(USER)
     world.settle()
@@ -181,11 +188,11 @@ def test_who_hangs_up_while_the_list_is_read_leaves_nothing_behind(world: World)
     # When
     world.hub.here.clear()
     world.following.end(USER)
-    world.hub.confirm()
+    world.hub.channels.confirm()
     opening.get()
     # Then
     assert world.members() == set()
-    assert not world.hub.channels
+    assert not world.hub.channels.wanted
 
 
 def test_two_in_one_group_share_its_channel(world: World) -> None:
@@ -195,13 +202,13 @@ def test_two_in_one_group_share_its_channel(world: World) -> None:
     for user in ("bob", USER):
         opening = world.open(user)
         world.settle()
-        world.hub.confirm()
+        world.hub.channels.confirm()
         opening.get()
     # When
     world.following.leave(GROUP, ["bob"])
     # Then
     assert [push.left for push in world.hub.told] == [GROUP]
     assert world.members() == {USER}
-    assert set(world.hub.channels) == {keys.group_channel(GROUP)}
+    assert set(world.hub.channels.wanted) == {keys.group_channel(GROUP)}
     world.following.end(USER)
-    assert not world.hub.channels
+    assert not world.hub.channels.wanted
