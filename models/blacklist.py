@@ -12,7 +12,7 @@ from typing import Any
 
 from models import keys
 from models.errors import Code, IMError
-from models.mysql import Connection, Database, placeholders
+from models.mysql import Connection, placeholders
 from models.redisclient import RedisError, Scripts
 from models.shards import ShardMap
 
@@ -155,10 +155,7 @@ class Blacklist:
     def _read(self, users: set[str]) -> dict[str, set[str]]:
         """Block lists from MySQL; without those whose database does not answer."""
         lists: dict[str, set[str]] = {user: set() for user in users}
-        by_database: dict[Database, list[str]] = {}
-        for user in users:
-            by_database.setdefault(self._shards.of_user(user).database, []).append(user)
-        for database, group in by_database.items():
+        for database, group in self._shards.users_by_database(users).items():
             try:
                 rows = database.query(
                     "SELECT user, blocked FROM blacklist"

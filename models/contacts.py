@@ -86,10 +86,7 @@ class Contacts:
         """How far each peer has read what the user sent: ids, absent for nothing."""
         found: dict[str, str] = {}
         asked = self._peers_cached(user, peers, found)
-        by_database: dict[Any, list[str]] = {}
-        for peer in asked:
-            by_database.setdefault(self._shards.of_user(peer).database, []).append(peer)
-        for database, group in by_database.items():
+        for database, group in self._shards.users_by_database(asked).items():
             for peer, read in peers_read(database, group, user).items():
                 found[peer] = read.hex()
         return {peer: read for peer, read in found.items() if read != ZERO_ID}

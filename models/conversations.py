@@ -8,10 +8,10 @@ write here may be repeated or come late.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from models.ids import NO_ID
 from models.mysql import Connection, Database, placeholders
 from proto import im_pb2
 
-NONE = bytes(16)
 PEERS_PER_STATEMENT = 500
 _COLUMNS = "peer, read_id, cleared_sent_id, cleared_received_id, quiet"
 
@@ -30,7 +30,7 @@ class Marks(NamedTuple):
         return f"{ids}{self.quiet}"
 
 
-NO_MARKS = Marks(NONE, NONE, NONE)
+NO_MARKS = Marks(NO_ID, NO_ID, NO_ID)
 
 
 def read_marks(

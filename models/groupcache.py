@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import structlog
 
 from models import keys
-from models.grouplog import Range, read_range
+from models.grouplog import Range, read_ranges
 from models.groupsend import ALL
-from models.log import COLUMNS, Row
+from models.log import Row
 from models.messages import encode_group_row
-from models.mysql import Rows
 from models.redisclient import RedisError, Scripts, call_all, evalsha
 from models.shards import Shard
 from proto import im_pb2
@@ -93,42 +92,24 @@ class GroupCache:
         }
 
     def read_log(self, shard: Shard, ranges: Sequence[Range]) -> list[list[Entry]]:
-        """The same rows from MySQL (groups of one shard); what is recent is cached on the way."""
+        """The same rows from MySQL (groups of one shard), no more than was asked for.
+
+        A range that was read to its end is cached on the way, so the next reader finds it.
+        """
         if not ranges:
             return []
-        size = self._size
+        found = read_ranges(shard, ranges)
+        for one, rows in zip(ranges, found, strict=True):
+            if len(rows) < one.limit and len(rows) <= self._size:
+                self._install(one, rows)
+        return [[Entry(r.id, r.version, encode_group_row(r)) for r in rows] for rows in found]
 
-        def newest(connection: Any) -> list[Rows]:
-            return list(
-                connection.run(
-                    [
-                        connection.sql(
-                            f"SELECT {COLUMNS} FROM {shard.table} WHERE receiver = %s"
-                            " AND version <= %s ORDER BY version DESC LIMIT %s",
-                            (one.group, one.end, size),
-                        )
-                        for one in ranges
-                    ]
-                )
-            )
-
-        found: list[list[Entry]] = []
-        for one, answer in zip(ranges, shard.database.retried(newest), strict=True):
-            rows = [Row._make(values) for values in reversed(answer)]
-            low = 0 if len(rows) < size else rows[0].version - 1
-            self._install(one, low, rows)
-            if low > one.begin:  # further back than the window
-                rows = read_range(shard, one)
-            inside = [row for row in rows if row.version > one.begin][: one.limit]
-            found.append([Entry(r.id, r.version, encode_group_row(r)) for r in inside])
-        return found
-
-    def _install(self, one: Range, low: int, rows: Sequence[Row]) -> None:
+    def _install(self, one: Range, rows: Sequence[Row]) -> None:
         args = [value for row in rows for value in cached_args(row)]
         try:
             self._fill(
                 keys=[keys.group_window(one.group), keys.group_rows(one.group)],
-                args=[keys.USER_TTL_S, one.end, low, *args],
+                args=[keys.USER_TTL_S, one.end, one.begin, *args],
             )
         except RedisError as error:
             log.warning("group not cached", error=type(error).__name__)

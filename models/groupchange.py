@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from models.errors import IMError
 from models.groups import Group, find_group
-from models.ids import message_id
+from models.ids import NO_ID, message_id
 from models.log import Position, Row, advance, insert_statement
 from models.membership import Change
 from models.mysql import Connection
@@ -113,7 +113,7 @@ def membership_changes(row: Row, system: im_pb2.System, history: str) -> list[Ch
 
 def first_seen(join: bytes, history: str) -> bytes:
     """The id of the first message shown to who came by the row with the id `join`."""
-    return join if history == "join" else bytes(16)
+    return join if history == "join" else NO_ID
 
 
 def read_system(row: Row) -> im_pb2.System | None:

@@ -1,9 +1,11 @@
 """Reads of one group's log, from MySQL."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from models.groups import membership
 from models.log import COLUMNS, Row
+from models.mysql import Connection, Rows
 from models.shards import Shard, ShardMap
 
 
@@ -16,14 +18,22 @@ class Range(NamedTuple):
     limit: int
 
 
-def read_range(shard: Shard, one: Range) -> list[Row]:
-    """The rows of a range, from MySQL."""
-    rows = shard.database.query(
-        f"SELECT {COLUMNS} FROM {shard.table} WHERE receiver = %s AND version > %s"
-        " AND version <= %s ORDER BY version LIMIT %s",
-        (one.group, one.begin, one.end, one.limit),
-    )
-    return [Row._make(values) for values in rows]
+def read_ranges(shard: Shard, ranges: Sequence[Range]) -> list[list[Row]]:
+    """The rows of each range, from MySQL: one round trip for groups of one shard."""
+
+    def work(connection: Connection) -> list[Rows]:
+        return connection.run(
+            [
+                connection.sql(
+                    f"SELECT {COLUMNS} FROM {shard.table} WHERE receiver = %s AND version > %s"
+                    " AND version <= %s ORDER BY version LIMIT %s",
+                    (one.group, one.begin, one.end, one.limit),
+                )
+                for one in ranges
+            ]
+        )
+
+    return [[Row._make(values) for values in rows] for rows in shard.database.retried(work)]
 
 
 def history(shards: ShardMap, user: str, group: str, before: bytes, limit: int) -> list[Row]:

@@ -148,11 +148,8 @@ def views(shards: ShardMap, user: str, groups: Iterable[str]) -> dict[str, View]
 
 
 def _select_own(shards: ShardMap, user: str, groups: Iterable[str], columns: str) -> Rows:
-    by_database: dict[Database, list[str]] = {}
-    for group in groups:
-        by_database.setdefault(shards.of_group(group).database, []).append(group)
     found: list[tuple[Any, ...]] = []
-    for database, names in by_database.items():
+    for database, names in shards.groups_by_database(groups).items():
         for start in range(0, len(names), GROUPS_PER_STATEMENT):
             chunk = names[start : start + GROUPS_PER_STATEMENT]
             found += database.query(
@@ -206,6 +203,19 @@ def member_names(shard: Shard, group: str, after: str, limit: int) -> list[str]:
         (group, after, limit),
     )
     return [user for (user,) in rows]
+
+
+def count_living(shards: ShardMap, groups: Iterable[str]) -> int:
+    """How many of the groups are not disbanded."""
+    count = 0
+    for database, names in shards.groups_by_database(groups).items():
+        ((living,),) = database.query(
+            "SELECT COUNT(*) FROM chat_group"
+            f" WHERE disbanded = 0 AND id IN ({placeholders(len(names))})",
+            names,
+        )
+        count += living
+    return count
 
 
 def member_counts(database: Database, groups: Sequence[str]) -> dict[str, int]:

@@ -19,6 +19,9 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _MS_MAX = (1 << 48) - 1
 SHARD_MAX = (1 << 12) - 1
 
+NO_ID = bytes(16)
+"""As it is stored: before every id."""
+
 FIRST_ID = "0" * 32
 LAST_ID = "f" * 32
 

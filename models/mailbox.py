@@ -7,6 +7,7 @@ two index ranges, one per direction.
 from collections.abc import Sequence
 
 from models.conversations import NO_MARKS, Marks, read_marks
+from models.ids import NO_ID
 from models.log import COLUMNS, Row
 from models.mysql import placeholders
 from models.shards import Shard
@@ -53,17 +54,16 @@ def newest_ids(shard: Shard, user: str) -> dict[str, tuple[bytes, bytes]]:
 
     Two loose index scans: the cost is that of the number of peers, not of messages.
     """
-    none = bytes(16)
     newest: dict[str, tuple[bytes, bytes]] = {}
     database = shard.database
     for peer, sent in database.query(
         f"SELECT receiver, MAX(id) FROM {shard.table} WHERE sender = %s GROUP BY receiver", (user,)
     ):
-        newest[peer] = (sent, none)
+        newest[peer] = (sent, NO_ID)
     for peer, received in database.query(
         f"SELECT sender, MAX(id) FROM {shard.table} WHERE receiver = %s GROUP BY sender", (user,)
     ):
-        newest[peer] = (newest.get(peer, (none, none))[0], received)
+        newest[peer] = (newest.get(peer, (NO_ID, NO_ID))[0], received)
     return newest
 
 
@@ -74,7 +74,7 @@ def newest_ids_with(shard: Shard, user: str, peer: str) -> tuple[bytes, bytes]:
         f" (SELECT MAX(id) FROM {shard.table} WHERE sender = %s AND receiver = %s)",
         (user, peer, peer, user),
     )
-    return sent or bytes(16), received or bytes(16)
+    return sent or NO_ID, received or NO_ID
 
 
 def rows_by_id(shard: Shard, ids: Sequence[bytes]) -> dict[bytes, Row]:

@@ -12,11 +12,16 @@ from typing import Any, NamedTuple
 
 from models import keys
 from models.errors import Code, IMError
-from models.mysql import Database, placeholders
+from models.groups import count_living
+from models.ids import NO_ID
+from models.mysql import placeholders
 from models.redisclient import RedisError, Scripts
 from models.shards import ShardMap
 
 LEASE_S = 10
+CURSORS_MAX = 1000
+"""So many groups one `group_sync` can name."""
+
 USERS_PER_STATEMENT = 500
 
 
@@ -35,6 +40,11 @@ class Left(NamedTuple):
 
     version: int
     join_id: bytes
+    cleared_id: bytes = NO_ID
+
+    def sees(self, message: bytes) -> bool:
+        """Whether the message with this id may still be read."""
+        return message >= self.join_id and message > self.cleared_id
 
 
 def read_joins(cached: Iterable[bytes]) -> dict[str, int] | None:
@@ -108,22 +118,38 @@ class Memberships:
             f" WHERE user = %s AND member = 0 AND group_id IN ({placeholders(len(groups))})",
             [user, *groups],
         )
-        return {group: Left(version, join_id) for group, version, join_id in rows}
+        found = {group: Left(version, join_id) for group, version, join_id in rows}
+        for database, names in self._shards.groups_by_database(found).items():
+            cleared = database.query(
+                "SELECT group_id, cleared_id FROM departed"
+                f" WHERE user = %s AND group_id IN ({placeholders(len(names))})",
+                [user, *names],
+            )
+            for group, cleared_id in cleared:
+                found[group] = found[group]._replace(cleared_id=cleared_id)
+        return found
 
     def check_room(self, users: Iterable[str], most: int) -> None:
         """Raise LIMIT_EXCEEDED when one of the users is in as many groups as they may be.
 
-        Who joins several at the same moment may exceed it by a few.
+        Disbanded ones count only towards what one `group_sync` can name. Who joins several at the
+        same moment may exceed it by a few.
         """
-        for database, group in self._by_database(users).items():
+        for database, names in self._shards.users_by_database(users).items():
             rows = database.query(
-                "SELECT user FROM user_group"
-                f" WHERE user IN ({placeholders(len(group))}) AND member = 1"
-                " GROUP BY user HAVING COUNT(*) >= %s LIMIT 1",
-                [*group, most],
+                "SELECT user, COUNT(*) FROM user_group"
+                f" WHERE user IN ({placeholders(len(names))}) AND member = 1"
+                " GROUP BY user HAVING COUNT(*) >= %s",
+                [*names, most],
             )
-            if rows:
-                raise IMError(Code.LIMIT_EXCEEDED, f"{rows[0][0]} is in {most} groups already")
+            for user, count in rows:
+                if count >= CURSORS_MAX:
+                    raise IMError(
+                        Code.LIMIT_EXCEEDED,
+                        f"{user} is in {count} groups; leave those that were disbanded",
+                    )
+                if count_living(self._shards, self._read(user)) >= most:
+                    raise IMError(Code.LIMIT_EXCEEDED, f"{user} is in {most} groups already")
 
     def write(self, changes: Iterable[Change]) -> None:
         """Bring the index, then the cache, up to these changes; those known already do nothing.
@@ -137,7 +163,7 @@ class Memberships:
         by_user: dict[str, list[Change]] = {}
         for change in sorted(last.values(), key=lambda change: change.version):
             by_user.setdefault(change.user, []).append(change)
-        for database, users in self._by_database(by_user).items():
+        for database, users in self._shards.users_by_database(by_user).items():
             items = [change for user in users for change in by_user[user]]
             for start in range(0, len(items), USERS_PER_STATEMENT):
                 chunk = items[start : start + USERS_PER_STATEMENT]
@@ -156,9 +182,3 @@ class Memberships:
                 )
         names = [name for user in by_user for name in (keys.groups(user), keys.groups_lease(user))]
         self._redis.delete(*names)
-
-    def _by_database(self, users: Iterable[str]) -> dict[Database, list[str]]:
-        groups: dict[Database, list[str]] = {}
-        for user in users:
-            groups.setdefault(self._shards.of_user(user).database, []).append(user)
-        return groups

@@ -6,7 +6,7 @@ nothing of it is stored yet.
 """
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -75,6 +75,14 @@ class ShardMap:
         """Where the mailboxes of this bucket live."""
         return self._by_bucket[bucket]
 
+    def users_by_database(self, users: Iterable[str]) -> dict[Database, list[str]]:
+        """Group users by the database of their mailboxes."""
+        return _by_database(users, self.of_user)
+
+    def groups_by_database(self, groups: Iterable[str]) -> dict[Database, list[str]]:
+        """Group groups by the database of their logs."""
+        return _by_database(groups, self.of_group)
+
     def by_database(self, numbers: Iterable[int]) -> dict[Database, list[Shard]]:
         """Group shards by database, each group in ascending order: the order of locking."""
         groups: dict[Database, list[Shard]] = {}
@@ -82,6 +90,13 @@ class ShardMap:
             shard = self.shards[number]
             groups.setdefault(shard.database, []).append(shard)
         return groups
+
+
+def _by_database(names: Iterable[str], home: Callable[[str], Shard]) -> dict[Database, list[str]]:
+    groups: dict[Database, list[str]] = {}
+    for name in names:
+        groups.setdefault(home(name).database, []).append(name)
+    return groups
 
 
 def open_databases(settings: Settings) -> tuple[Database, ...]:

@@ -84,6 +84,18 @@ def upgrade() -> None:
         ) {TABLE}
         """
     )
+    # What outlives a membership: who comes back is still muted, and what they hid stays hidden.
+    op.execute(
+        f"""
+        CREATE TABLE departed (
+            group_id {ASCII},
+            user {ASCII},
+            cleared_id {NO_ID},
+            muted_until BIGINT NOT NULL DEFAULT 0,
+            PRIMARY KEY (group_id, user)
+        ) {TABLE}
+        """
+    )
     op.execute(
         f"""
         CREATE TABLE mention (

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from models import keys
 from models.contacts import Entry
-from models.conversations import NONE, Marks, write_marks, write_quiet
+from models.conversations import Marks, write_marks, write_quiet
 from models.core import Core
 from models.downlink import publish
 from models.errors import Code, IMError
 from models.groups import membership
-from models.ids import LAST_ID, check_message_id, check_user
+from models.ids import LAST_ID, NO_ID, check_message_id, check_user
 from models.log import newest_versions
 from models.mailbox import count_unread_with, find, newest_ids, newest_ids_with
 from models.redisclient import RedisError
@@ -84,7 +84,7 @@ def read(core: Core, user: str, request: im_pb2.ReadRequest) -> im_pb2.ReadRespo
         raise IMError(Code.NOT_FOUND, "no such message in this conversation")
     if row.sender == user != row.receiver:
         message = _received_before(shard, user, peer, message)
-    write_marks(shard.database, user, [(peer, Marks(message, NONE, NONE))])
+    write_marks(shard.database, user, [(peer, Marks(message, NO_ID, NO_ID))])
     unread, reached = _recount(core, shard, user, peer)
     publish(
         core.redis,
@@ -101,7 +101,7 @@ def _received_before(shard: Shard, user: str, peer: str, message: bytes) -> byte
         f"SELECT MAX(id) FROM {shard.table} WHERE sender = %s AND receiver = %s AND id < %s",
         (peer, user, message),
     )
-    return found or NONE
+    return found or NO_ID
 
 
 def _recount(core: Core, shard: Shard, user: str, peer: str) -> tuple[int, str]:
@@ -136,7 +136,7 @@ def delete_conversation(
         return im_pb2.Reply()
     shard = core.shards.of_user(user)
     sent, received = newest_ids_with(shard, user, peer)
-    if sent == received == NONE:
+    if sent == received == NO_ID:
         raise IMError(Code.NOT_FOUND, "no such conversation")
     write_marks(shard.database, user, [(peer, Marks(received, sent, received))])
     _forget(core, user)

@@ -52,6 +52,7 @@ class GroupCommands:
             "UPDATE chat_group SET members = members + %s WHERE id = %s", (len(users), group)
         )
         take_requests(turn.connection, group, users)
+        _restore(turn.connection, group, users)
 
     def _invited(self, user: str, invited: list[str]) -> list[str]:
         """Who may be brought in by the user; refuses when one is in too many groups.
@@ -67,6 +68,18 @@ class GroupCommands:
         taken = [name for name, known in zip(invited, blocked, strict=True) if not known]
         self._core.memberships.check_room(taken, self._core.settings.groups_per_user_max)
         return taken
+
+
+def _restore(connection: Connection, group: str, users: Sequence[str]) -> None:
+    """Who was here before is muted as they were, and what they hid stays hidden."""
+    named = f"d.group_id = %s AND d.user IN ({placeholders(len(users))})"
+    restored = connection.execute(
+        "UPDATE member m JOIN departed d ON d.group_id = m.group_id AND d.user = m.user"
+        f" SET m.cleared_id = d.cleared_id, m.muted_until = d.muted_until WHERE {named}",
+        [group, *users],
+    )
+    if restored:
+        connection.execute(f"DELETE d FROM departed d WHERE {named}", [group, *users])
 
 
 def take_requests(connection: Connection, group: str, users: Sequence[str]) -> int:

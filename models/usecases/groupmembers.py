@@ -1,6 +1,7 @@
 """Members come and go: by themselves, let in, brought in, taken out."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from models.downlink import publish
 from models.errors import Code, IMError
@@ -15,7 +16,7 @@ from models.groups import (
     unknown,
 )
 from models.ids import check_user
-from models.mysql import placeholders
+from models.mysql import Connection, placeholders
 from models.usecases.groupcommands import GroupCommands, take_requests
 from models.usecases.grouprules import (
     REASON_BYTES_MAX,
@@ -62,17 +63,9 @@ class MemberCommands(GroupCommands):
         one = memberships(self._core.shards, user, [group], whole=True).get(group)
         if one is not None:
             return im_pb2.GroupResponse(group=one.to_proto())
-        ((waiting,),) = shard.database.query(
-            "SELECT COUNT(*) FROM join_request WHERE group_id = %s AND user <> %s", (group, user)
-        )
-        if waiting >= REQUESTS_MAX:
-            raise IMError(Code.LIMIT_EXCEEDED, "too many ask to join this group already")
-        shard.database.execute(
-            "INSERT INTO join_request (group_id, user, reason, time)"
-            " VALUES (%s, %s, %s, CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED))"
-            " ON DUPLICATE KEY UPDATE reason = VALUES(reason), time = VALUES(time)",
-            (group, user, request.reason),
-        )
+        refusal = shard.database.transact(partial(_leave_request, user=user, request=request))
+        if refusal is not None:
+            raise refusal
         push = im_pb2.GroupsPush(requests=group)
         publish(self._core.redis, set(managers(shard, group)), im_pb2.CMD_PUSH_GROUPS, push)
         return im_pb2.GroupResponse(pending=True)
@@ -160,11 +153,48 @@ class MemberCommands(GroupCommands):
         return self._change(user, request.group, work)
 
 
-def _drop(turn: Turn, group: str, users: Sequence[str]) -> None:
-    turn.connection.execute(
-        f"DELETE FROM member WHERE group_id = %s AND user IN ({placeholders(len(users))})",
-        [group, *users],
+def _leave_request(
+    connection: Connection, user: str, request: im_pb2.GroupJoinRequest
+) -> IMError | None:
+    """Under the lock of the group's row, which whoever lets the user in changes as well.
+
+    So no request is left behind for who is in already, or for a group that has ended.
+    """
+    group = request.group
+    ended, own, ((waiting,),) = connection.run(
+        [
+            connection.sql("SELECT disbanded FROM chat_group WHERE id = %s FOR UPDATE", [group]),
+            connection.sql("SELECT 1 FROM member WHERE group_id = %s AND user = %s", [group, user]),
+            connection.sql(
+                "SELECT COUNT(*) FROM join_request WHERE group_id = %s AND user <> %s",
+                [group, user],
+            ),
+        ]
     )
+    if not ended or ended[0][0]:
+        return unknown()
+    if own:
+        return None
+    if waiting >= REQUESTS_MAX:
+        return IMError(Code.LIMIT_EXCEEDED, "too many ask to join this group already")
+    connection.execute(
+        "INSERT INTO join_request (group_id, user, reason, time)"
+        " VALUES (%s, %s, %s, CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED))"
+        " ON DUPLICATE KEY UPDATE reason = VALUES(reason), time = VALUES(time)",
+        (group, user, request.reason),
+    )
+    return None
+
+
+def _drop(turn: Turn, group: str, users: Sequence[str]) -> None:
+    named = f"group_id = %s AND user IN ({placeholders(len(users))})"
+    turn.connection.execute(
+        "INSERT INTO departed (group_id, user, cleared_id, muted_until)"
+        f" SELECT group_id, user, cleared_id, muted_until FROM member WHERE {named}"
+        " AND (muted_until > %s OR cleared_id >= join_id)",
+        [group, *users, turn.clock_ms],
+    )
+    turn.connection.execute(f"DELETE FROM member WHERE {named}", [group, *users])
     turn.connection.execute(
         "UPDATE chat_group SET members = members - %s WHERE id = %s", (len(users), group)
     )

@@ -1,16 +1,15 @@
 """Reading groups: what there is, who is in them, sync of their logs, who has read a message."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from models import keys
 from models.core import Core
 from models.errors import Code, IMError
 from models.groupcache import Entry
-from models.grouplog import Range, read_range
+from models.grouplog import Range
 from models.groups import (
     Membership,
-    View,
     check_group,
     membership,
     memberships,
@@ -20,15 +19,16 @@ from models.groups import (
 from models.ids import check_message_id, check_user
 from models.log import Row, delivered_versions
 from models.mailbox import find
-from models.membership import Left
-from models.messages import encode_group_row
+from models.membership import CURSORS_MAX
 from models.mysql import placeholders
 from models.redisclient import RedisError
 from models.shards import Shard
 from models.usecases.reading import ANSWER_BYTES_MAX, check_cursor, fit, page_limit
 from proto import im_pb2
+from proto.groupsversion import groups_version as fingerprint
 
-CURSORS_MAX = 1000
+FEW_READERS = 1000
+"""So many are found by how far they have read; more are met walking through all members."""
 
 
 def info(core: Core, user: str, request: im_pb2.GroupInfoRequest) -> im_pb2.GroupResponse:
@@ -121,8 +121,10 @@ def readers(
         " (SELECT COUNT(*) FROM member WHERE group_id = %s AND user = %s AND joined <= %s)",
         (*has_read, *later, row.receiver, row.sender, row.send_time),
     )
+    few = count <= FEW_READERS  # else they lie densely enough in the order of their names
     names = database.query(
-        "SELECT user FROM member WHERE group_id = %s AND read_id >= %s AND joined <= %s"
+        f"SELECT user FROM member {'FORCE INDEX (by_read)' if few else 'FORCE INDEX (PRIMARY)'}"
+        " WHERE group_id = %s AND read_id >= %s AND joined <= %s"
         " AND user <> %s AND user > %s ORDER BY user LIMIT %s",
         (*has_read, request.after, limit + 1),
     )
@@ -161,7 +163,7 @@ def sync(core: Core, user: str, request: im_pb2.GroupSyncRequest) -> im_pb2.Grou
     moved = [group for group, cursor in cursors.items() if ends.get(group, 0) > cursor]
     share = max(1, limit // max(1, len(moved)))
     ranges = [Range(group, cursors[group], ends[group], share + 1) for group in moved[:limit]]
-    entries = _read(core, ranges, left)
+    entries = _read(core, ranges)
     answer = im_pb2.GroupSyncResponse(
         joined=sorted(group for group in found if group not in cursors)
     )
@@ -169,7 +171,8 @@ def sync(core: Core, user: str, request: im_pb2.GroupSyncRequest) -> im_pb2.Grou
     size = answer.ByteSize()
     for one in ranges:
         page = entries[one.group]
-        shown = _shown(page[:share], found.get(one.group), left.get(one.group))
+        bounds = found.get(one.group) or left[one.group]
+        shown = [entry for entry in page[:share] if bounds.sees(entry.id)]
         count = _fitting(shown, ANSWER_BYTES_MAX - size, first=not answer.groups)
         if count < len(shown):
             answer.more = True
@@ -210,29 +213,19 @@ def _cursors(request: im_pb2.GroupSyncRequest) -> dict[str, int]:
     return cursors
 
 
-def _read(core: Core, ranges: Sequence[Range], left: Mapping[str, Left]) -> dict[str, list[Entry]]:
+def _read(core: Core, ranges: Sequence[Range]) -> dict[str, list[Entry]]:
     """The rows of each range: from the window in Redis, else from MySQL."""
     found: dict[str, list[Entry]] = {}
     missing: dict[Shard, list[Range]] = {}
     for one, cached in zip(ranges, core.group_cache.read(ranges), strict=True):
         if cached is not None:
             found[one.group] = cached
-        elif one.group in left:  # nothing to be cached: the log goes on without them
-            rows = read_range(core.shards.of_group(one.group), one)
-            found[one.group] = [Entry(r.id, r.version, encode_group_row(r)) for r in rows]
         else:
             missing.setdefault(core.shards.of_group(one.group), []).append(one)
     for shard, asked in missing.items():
         for one, entries in zip(asked, core.group_cache.read_log(shard, asked), strict=True):
             found[one.group] = entries
     return found
-
-
-def _shown(entries: Iterable[Entry], view: View | None, left: Left | None) -> list[Entry]:
-    if view is not None:
-        return [entry for entry in entries if view.sees(entry.id)]
-    assert left is not None
-    return [entry for entry in entries if entry.id >= left.join_id]
 
 
 def _fitting(entries: Sequence[Entry], room: int, *, first: bool) -> int:
@@ -246,32 +239,31 @@ def _fitting(entries: Sequence[Entry], room: int, *, first: bool) -> int:
 
 
 def groups_version(core: Core, user: str, listed: Collection[str] | None = None) -> int:
-    """The sum of the newest versions of the user's groups, modulo 2^64.
+    """How far the user's groups are, as one number a client compares with its own.
 
-    Every change makes it another one; a client compares it with the sum of its cursors. `listed`
-    are the groups, for who knows them.
+    `listed` are the groups, for who knows them.
     """
     names = core.memberships.of(user) if listed is None else [*listed]
     if not names:
         return 0
-    versions: list[bytes | None] = [None] * len(names)
+    cached: list[bytes | None] = [None] * len(names)
     with suppress(RedisError):
-        versions = core.redis.mget([keys.group_version(group) for group in names])
-    missing = [group for group, v in zip(names, versions, strict=True) if v is None]
-    known = sum(int(version) for version in versions if version is not None)
-    return (known + sum(_find_versions(core, missing))) % (1 << 64)
+        cached = core.redis.mget([keys.group_version(group) for group in names])
+    versions = {g: int(v) for g, v in zip(names, cached, strict=True) if v is not None}
+    missing = [group for group in names if group not in versions]
+    return fingerprint(versions | _find_versions(core, missing))
 
 
-def _find_versions(core: Core, names: Sequence[str]) -> list[int]:
+def _find_versions(core: Core, names: Sequence[str]) -> dict[str, int]:
     """The newest versions of these groups from MySQL; those that are delivered are cached.
 
     One that is not would keep the delivery from publishing it (group_apply.lua).
     """
-    by_database: dict[Shard, list[str]] = {}
+    by_shard: dict[Shard, list[str]] = {}
     for group in names:
-        by_database.setdefault(core.shards.of_group(group), []).append(group)
-    found: list[int] = []
-    for shard, asked in by_database.items():
+        by_shard.setdefault(core.shards.of_group(group), []).append(group)
+    found: dict[str, int] = {}
+    for shard, asked in by_shard.items():
         delivered = delivered_versions([shard])[shard.number]
         rows = shard.database.query(
             f"SELECT id, latest FROM chat_group WHERE id IN ({placeholders(len(asked))})", asked
@@ -282,5 +274,5 @@ def _find_versions(core: Core, names: Sequence[str]) -> list[int]:
                 if latest <= delivered:
                     pipe.set(keys.group_version(group), latest, nx=True, ex=keys.USER_TTL_S)
             pipe.execute()
-        found += [latest for _, latest in rows]
+        found |= dict(rows)
     return found

@@ -1,18 +1,22 @@
 """The window of a group in Redis answers as the log in MySQL does, or not at all."""
 
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import pytest
 
 from models import keys
 from models.core import Core
+from models.fence import LockLost
 from models.groupcache import Entry, GroupCache
-from models.grouplog import Range, read_range
-from models.log import Row, read_forward
+from models.grouplog import Range, read_ranges
+from models.log import Row, delivered_versions, read_forward
 from models.messages import encode_group_row
+from models.redisclient import RedisError
 from tests.support.groupstore import GroupStore, configured, someone
 from tests.support.wait import wait_until
 
@@ -28,9 +32,9 @@ class SlowReader(GroupCache):
         super().__init__(core.redis, core.scripts, size)
         self.held: list[Callable[[], None]] = []
 
-    def _install(self, one: Range, low: int, rows: Sequence[Row]) -> None:
+    def _install(self, one: Range, rows: Sequence[Row]) -> None:
         fill = super()._install
-        self.held.append(lambda: fill(one, low, rows))
+        self.held.append(lambda: fill(one, rows))
 
 
 def entries(rows: Sequence[Row]) -> list[Entry]:
@@ -48,6 +52,8 @@ class Scene:
         self.group = self.store.make(self.owner, self.guest)
         self.shard = self.store.shard(self.group)
         self.other = self.store.make(self.owner, shard=self.shard)
+        self.size = size
+        self.lock = keys.shard_lock(self.shard.number)
         self.slow = SlowReader(self.core, size)
         self.late: list[Callable[[], None]] = self.slow.held
         self.said: list[str] = []
@@ -73,17 +79,29 @@ class Scene:
             self.store.recall(self.owner, self.said.pop(index))
 
     def deliver(self) -> None:
+        self.core.redis.delete(self.lock)  # as if it had expired
         self.store.deliver()
 
     def deliver_again(self) -> None:
+        self.core.redis.delete(self.lock)
         self.store.deliver_from(self.group, self.random.choice(self.versions()))
 
     def deliver_late(self) -> None:
-        """A delivery that has read its rows, and applies them when others have gone on."""
-        after = self.random.choice(self.versions())
-        rows = read_forward({self.shard: after}, 1000)[self.shard][1]
+        """A delivery that has read its rows, and applies them later, perhaps past its lock."""
+        token = secrets.token_hex(8)
+        self.core.redis.set(self.lock, token)
+        rows = read_forward({self.shard: self.undelivered_from()}, 1000)[self.shard][1]
         if rows:
-            self.late.append(lambda: self.store.apply(self.shard, rows))
+            self.late.append(lambda: self.apply(rows, token))
+
+    def undelivered_from(self) -> int:
+        """Where a delivery may begin: others may have died before they moved the position."""
+        delivered = delivered_versions([self.shard])[self.shard.number]
+        return min(delivered, self.random.choice(self.versions()))
+
+    def apply(self, rows: Sequence[Row], token: str) -> None:
+        with suppress(LockLost, RedisError):  # keys vanish while it is at it: the sweep repeats
+            self.store.effects.apply({self.shard: rows}, token)
 
     def evict(self) -> None:
         names = [
@@ -97,15 +115,16 @@ class Scene:
         self.core.redis.flushdb()
 
     def read_slowly(self) -> None:
-        end = self.latest()
-        one = Range(self.group, self.random.choice([0, end - 1]), end, 1000)
+        """Read as much of the newest as the window may hold."""
+        newest = self.store.log(self.group)[-self.random.randint(1, self.size) :]
+        one = Range(self.group, newest[0].version - 1, newest[-1].version, 1000)
         (found,) = self.slow.read_log(self.shard, [one])
-        assert found == entries(read_range(self.shard, one))
+        assert found == entries(read_ranges(self.shard, [one])[0])
 
     def read(self) -> None:
         one = Range(self.group, self.random.choice(self.versions()), self.latest(), 2)
         (found,) = self.core.group_cache.read_log(self.shard, [one])
-        assert found == entries(read_range(self.shard, one))
+        assert found == entries(read_ranges(self.shard, [one])[0])
 
     def be_late(self) -> None:
         if self.late:
@@ -141,14 +160,14 @@ class Scene:
         for one, found in zip(ranges, self.core.group_cache.read(ranges), strict=True):
             if found is not None:
                 self.answered += 1
-                assert found == entries(read_range(self.shard, one)), one
+                assert found == entries(read_ranges(self.shard, [one])[0]), one
         as_of = int(self.core.redis.hget(keys.group_rows(self.group), "_v") or 0)
         moved = {row.id for row in self.store.log(self.group) if row.version > as_of}
         ranges = [Range(self.group, 0, end, 1000) for end in versions]
         for one, found in zip(ranges, self.core.group_cache.read(ranges), strict=True):
             if found is not None:  # it may still show what has moved behind the window since
                 there = [entry for entry in found if entry.id not in moved]
-                assert there == entries(read_range(self.shard, one)), one
+                assert there == entries(read_ranges(self.shard, [one])[0]), one
 
 
 @pytest.mark.parametrize("size", [1, 3, 8, 200])
@@ -185,7 +204,7 @@ def test_a_window_lacks_nothing_in_a_run_of_more_rows_than_one_call_takes(core: 
         rows = scene.store.log(scene.group)
         whole = whole._replace(begin=rows[0].version - 1)
         (found,) = scene.core.group_cache.read([whole])
-    assert found == entries(read_range(scene.shard, whole))
+    assert found == entries(read_ranges(scene.shard, [whole])[0])
     assert len(found) == 251
 
 
@@ -220,17 +239,20 @@ def test_readers_find_the_log_in_the_window_while_all_goes_on_at_once(core: Core
 
     def deliver(dice: random.Random) -> None:
         own = GroupStore(scene.core)
-        if dice.random() < 0.3:
-            own.deliver_from(scene.group, max(0, scene.latest() - dice.randint(0, 12)))
-        else:
-            own.deliver()
+        with suppress(RedisError):
+            if dice.random() < 0.3:
+                own.deliver_from(scene.group, max(0, scene.latest() - dice.randint(0, 12)))
+            else:
+                own.deliver()
 
     def apply(dice: random.Random) -> None:
-        after = max(0, scene.latest() - dice.randint(0, 12))
-        rows = read_forward({scene.shard: after}, 1000)[scene.shard][1]
-        time.sleep(dice.random() * 0.05)
-        if rows:
-            scene.store.apply(scene.shard, rows)
+        token = secrets.token_hex(8)
+        if scene.core.redis.set(scene.lock, token, nx=True):
+            rows = read_forward({scene.shard: scene.undelivered_from()}, 1000)[scene.shard][1]
+            time.sleep(dice.random() * 0.05)
+            if rows:
+                scene.apply(rows, token)
+            scene.core.scripts.unlock(keys=[scene.lock], args=[token])
 
     def evict(dice: random.Random) -> None:
         names = [keys.group_window(scene.group), keys.group_rows(scene.group)]
@@ -241,7 +263,7 @@ def test_readers_find_the_log_in_the_window_while_all_goes_on_at_once(core: Core
         end = scene.latest()
         one = Range(scene.group, max(0, end - dice.randint(0, 12)), end, dice.choice(LIMITS))
         (found,) = scene.core.group_cache.read([one])
-        expected = entries(read_range(scene.shard, one))
+        expected = entries(read_ranges(scene.shard, [one])[0])
         if found is None:
             (found,) = scene.core.group_cache.read_log(scene.shard, [one])
         else:
@@ -264,3 +286,36 @@ def test_readers_find_the_log_in_the_window_while_all_goes_on_at_once(core: Core
     assert not failures, failures[0]
     scene.deliver()
     scene.check()
+
+
+def test_a_reader_after_a_loss_reads_and_keeps_what_it_asked_for(core: Core) -> None:
+    # Given a log of ten rows, and nothing in Redis
+    scene = Scene(core, 1, 8)
+    for _ in range(9):
+        scene.say()
+    scene.flush()
+    rows = scene.store.log(scene.group)
+    end = rows[-1].version
+
+    def read(count: int, limit: int = 1000) -> list[Entry]:
+        """The last `count` rows, past the window."""
+        one = Range(scene.group, rows[-count - 1].version, end, limit)
+        (found,) = scene.core.group_cache.read_log(scene.shard, [one])
+        return found
+
+    def kept() -> int:
+        return int(core.redis.zcard(keys.group_window(scene.group)))
+
+    # Then what somebody read to the end is kept, and grows with who was away for longer
+    assert read(2) == entries(rows[-2:])
+    assert kept() == 2
+    assert read(6) == entries(rows[-6:])
+    assert kept() == 6
+    scene.check()
+    # Then nobody makes it smaller, nor larger than a window may be, nor keeps half a range
+    assert read(1) == entries(rows[-1:])
+    assert read(9) == entries(rows[-9:])
+    assert read(7, limit=3) == entries(rows[-7:-4])
+    assert kept() == 6
+    scene.check()
+    assert scene.answered

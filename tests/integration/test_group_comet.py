@@ -1,4 +1,4 @@
-"""Groups by long polls: what comes while one is open, and sums of cursors that are compared."""
+"""Groups by long polls: what comes while one is open, and versions that are compared."""
 
 from functools import partial
 from typing import Any
@@ -56,19 +56,19 @@ def test_an_open_poll_is_answered_with_what_is_said(cluster: Cluster, json: bool
     raise AssertionError("nothing was ever said while a poll was open")
 
 
-def test_a_poll_compares_the_sum_of_cursors(cluster: Cluster) -> None:
+def test_a_poll_compares_the_versions_of_groups(cluster: Cluster) -> None:
     # Given
     owner, guest = cluster.connect(cluster.person()), cluster.person()
     make_group(owner, [guest])
     polls = cluster.polls(guest)
     reader = settled(cluster, guest)
 
-    # Then: another sum is answered at once, in any process
+    # Then: another number is answered at once, in any process
     for wrong in (0, reader.version - 1, reader.version + 1, (1 << 64) - 1):
         answer = ok(polls.poll(0, LONG_S, groups_version=wrong))
         assert answer.groups_version == reader.version
         assert not answer.messages
-    # Then: the same sum waits, and so does who keeps no cursors
+    # Then: the same one waits, and so does who keeps no cursors
     for same in (reader.version, None):
         answer = ok(polls.poll(0, 1, groups_version=same))
         assert not answer.HasField("groups_version")
@@ -76,7 +76,7 @@ def test_a_poll_compares_the_sum_of_cursors(cluster: Cluster) -> None:
         assert not answer.events
 
 
-def test_who_is_in_no_group_has_the_sum_zero(cluster: Cluster) -> None:
+def test_who_is_in_no_group_has_the_number_zero(cluster: Cluster) -> None:
     polls = cluster.polls(cluster.person())
     assert not ok(polls.poll(0, 1, groups_version=0)).HasField("groups_version")
     answer = ok(polls.poll(0, LONG_S, groups_version=1))

@@ -124,7 +124,7 @@ def test_one_connection_hears_groups_and_mailbox_apart(cluster: Cluster) -> None
         assert all(b.previous == a.messages[-1].version for a, b in pairwise(pushes))
 
 
-def test_versions_of_groups_are_the_sum_of_cursors(cluster: Cluster) -> None:
+def test_versions_of_groups_are_one_number(cluster: Cluster) -> None:
     # Given
     owner, guest = cluster.connect(cluster.person()), cluster.person()
     groups = [make_group(owner, [guest]) for _ in range(3)]

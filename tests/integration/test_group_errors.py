@@ -212,3 +212,10 @@ def test_a_user_is_in_so_many_groups(cluster: Cluster, small_web: str) -> None:
     wait_until(lambda: cluster.store.undelivered() == 0)
     assert len(bob.do(im_pb2.GroupsRequest()).groups) == 4
     assert owner.refused(about_bob) == "LIMIT_EXCEEDED"
+
+    # When: one of them ends, which he may still read
+    bob.do(im_pb2.GroupDisbandRequest(group=groups[1]))
+    # Then: it takes nobody's room
+    assert bob.refused(say(groups[1])) == "DISBANDED"
+    assert owner.do(about_bob).group.members == 2
+    assert bob.refused(fifth) == "LIMIT_EXCEEDED"

@@ -84,6 +84,7 @@ def test_who_was_removed_gets_what_came_before_and_nothing_later(cluster: Cluste
 
     # When: he comes back
     owner.do(im_pb2.GroupInviteRequest(group=group, users=[bob.name]))
+    device.wait_push(lambda push: push.cmd == im_pb2.CMD_PUSH_GROUPS and push.body.joined == group)
     back = owner.do(say(group, "welcome back")).id
     # Then: what was said meanwhile stays unseen, what he had stays with him
     assert [m.id for m in bob.history(group) if m.sender] == [back]
@@ -107,3 +108,22 @@ def test_a_cursor_from_before_the_removal_goes_on_behind_it(cluster: Cluster) ->
     owner.do(say(group, "after"))
     assert bob.texts(group) == ["before", "after"]
     assert not bob.reader.gone
+
+
+def test_what_was_cleared_before_the_removal_stays_cleared(cluster: Cluster) -> None:
+    # Given: bob hid what the group held, and was removed later
+    owner, bob = people(cluster, 2)
+    group = make_group(owner, [bob.name])
+    owner.do(say(group, "hidden"))
+    bob.do(im_pb2.DeleteConversationRequest(type=im_pb2.GROUP, peer=group))
+    owner.do(say(group, "shown"))
+    owner.do(im_pb2.GroupRemoveRequest(group=group, users=[bob.name]))
+
+    # When: a client that keeps nothing asks for all of it
+    bob.reader.cursors[group] = 0
+    bob.reader.sync()
+
+    # Then
+    assert bob.reader.texts(group) == ["shown"]
+    assert bob.reader.events(group) == ["REMOVED"]
+    assert group in bob.reader.gone

@@ -172,6 +172,30 @@ def test_who_comes_back_is_a_member_like_any_other(cluster: Cluster) -> None:
     assert bob.info(group).role == im_pb2.MEMBER
 
 
+def test_leaving_ends_no_mute(cluster: Cluster) -> None:
+    # Given: bob may not speak for an hour
+    owner, bob = people(cluster, 2)
+    group = make_group(owner, [bob.name])
+    owner.do(mute(group, bob, 3600))
+    until = bob.info(group).muted_until
+
+    # When: he goes and comes back by himself, or is taken out and brought in again
+    bob.do(im_pb2.GroupLeaveRequest(group=group))
+    bob.do(im_pb2.GroupJoinRequest(group=group))
+    assert bob.refused(say(group)) == "MUTED"
+    owner.do(im_pb2.GroupRemoveRequest(group=group, users=[bob.name]))
+    owner.do(im_pb2.GroupInviteRequest(group=group, users=[bob.name]))
+
+    # Then: he is muted as before, until somebody lets him speak
+    assert bob.refused(say(group)) == "MUTED"
+    assert bob.info(group).muted_until == until
+    owner.do(mute(group, bob, 0))
+    bob.do(say(group))
+    bob.do(im_pb2.GroupLeaveRequest(group=group))
+    bob.do(im_pb2.GroupJoinRequest(group=group))
+    bob.do(say(group))
+
+
 def test_members_are_listed_in_pages_with_profiles(cluster: Cluster) -> None:
     # Given: seven, one of whom the user centre knows
     owner, *others = people(cluster, 7)

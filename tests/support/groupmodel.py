@@ -41,6 +41,8 @@ class State:
     members: Mapping[str, Member] = field(default_factory=dict)
     mute_all: bool = False
     disbanded: bool = False
+    gone: Mapping[str, int] = field(default_factory=dict)
+    """Who went, and until when they were muted: they still are when they come back."""
 
     def role(self, user: str) -> int:
         """OWNER, ADMIN or MEMBER; NOBODY for who is not in it."""
@@ -148,17 +150,18 @@ class Model:
     def _after(self, row: Stored, system: im_pb2.System) -> State:
         before = self.states[-1] if self.states else State(0, 0, "")
         check_allowed(before, system)
-        members = dict(before.members)
+        members, gone = dict(before.members), dict(before.gone)
         mute_all, disbanded = before.mute_all, before.disbanded
         if system.kind in COMING:
             for user in system.users:
                 assert user not in members, f"{user} came twice"
                 owner = system.kind == im_pb2.CREATED and user == system.actor
-                members[user] = Member(im_pb2.OWNER if owner else im_pb2.MEMBER, row.id)
+                role = im_pb2.OWNER if owner else im_pb2.MEMBER
+                members[user] = Member(role, row.id, gone.pop(user, 0))
         elif system.kind in (im_pb2.LEFT, im_pb2.REMOVED):
             for user in system.users:
                 disbanded = disbanded or members[user].role == im_pb2.OWNER
-                del members[user]
+                gone[user] = members.pop(user).muted_until
         elif system.kind == im_pb2.ROLE:
             (user,) = system.users
             members[user] = Member(system.role, members[user].join)
@@ -174,7 +177,7 @@ class Model:
         elif system.kind == im_pb2.DISBANDED:
             disbanded = True
         place = place_of(row.id)
-        after = State(place, row.send_time, system.actor, members, mute_all, disbanded)
+        after = State(place, row.send_time, system.actor, members, mute_all, disbanded, gone)
         owners = [user for user, member in members.items() if member.role == im_pb2.OWNER]
         assert len(owners) == 1 or disbanded, f"owners: {owners}"
         return after

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proto import im_pb2
+from proto.groupsversion import groups_version
 from tests.support.cluster import Cluster
 from tests.support.device import Device
 from tests.support.store import Stored
@@ -80,8 +81,8 @@ class Reader:
 
     @property
     def version(self) -> int:
-        """The sum of the cursors, as `groups_version` is compared with it."""
-        return sum(self.cursors.values()) % (1 << 64)
+        """What `groups_version` of an answer is compared with."""
+        return groups_version(self.cursors)
 
 
 def pushes_of(device: Device, group: str) -> list[im_pb2.MessagesPush]:
