@@ -8,7 +8,9 @@ USER_TTL_S = 7 * 24 * 3600
 """Caches of a user nobody wrote to or read for this long are dropped."""
 
 DIRTY = "dirty"
-"""Set of shard numbers with undelivered rows for which a deliver task is on its way."""
+"""Hash: shard with undelivered rows → when a deliver task was called for (ms), 0 where it was left
+to the delivery that has the shard.
+"""
 
 SERVER = "server"
 """String: run id of the Redis server for which the caches are true; see models/redisguard.py."""

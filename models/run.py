@@ -30,7 +30,7 @@ from models.mysql import Database
 from models.redisclient import Scripts
 from models.settings import Settings
 from models.shards import Shard, ShardMap
-from models.wake import Enqueue, mark
+from models.wake import Enqueue, call
 
 log = structlog.get_logger()
 
@@ -87,7 +87,7 @@ class Run:
         new = sorted(known - self.held)
         room = max(0, self._shards_max - len(self.held))
         if new[room:] and self._enqueue is not None:
-            fresh = mark(self._scripts.client, new[room:])
+            fresh = call(self._scripts, new[room:], aloud=False)
             if fresh:
                 self._enqueue(fresh)
         if new[:room]:
@@ -97,7 +97,7 @@ class Run:
 
     def marked(self) -> set[int]:
         """Held shards that somebody marked, relying on us; their marks are removed."""
-        dirty = {int(number) for number in self._scripts.client.smembers(keys.DIRTY)}
+        dirty = {int(number) for number in self._scripts.client.hkeys(keys.DIRTY)}
         marked = dirty & self.held
         if marked:
             self._take(sorted(marked))

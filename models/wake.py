@@ -1,12 +1,12 @@
 """Marks shards dirty and enqueues their delivery; a lost wake-up is healed by the sweep.
 
 A shard is dirty from the first send until a delivery takes it up. Only who makes it dirty calls
-for one, so a busy shard costs one task per delivery, not one per send.
+for one, so a busy shard costs one task per delivery, not one per send. A delivery may die with the
+shard, or the task on its way: so it is remembered when one was called for.
 """
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import structlog
 
@@ -19,24 +19,19 @@ log = structlog.get_logger()
 Enqueue = Callable[[list[int]], None]
 
 
-def call(scripts: Scripts, shards: Iterable[int]) -> list[int]:
+LOST_MS = 2000
+"""A task that has not come after this long is called for again, by the next send too."""
+
+
+def call(scripts: Scripts, shards: Iterable[int], *, aloud: bool = True) -> list[int]:
     """Mark shards dirty; return those that need a task.
 
-    A shard that was dirty has a task already; an idle delivery that listens (models/listener.py)
-    spares the others theirs.
+    A shard that was dirty has a task already, or a holder who looks at it; an idle delivery that
+    listens (models/listener.py) spares the others theirs. Not `aloud`: it shall not hear this.
     """
     numbers = sorted(shards)
     names = [keys.DIRTY, *map(keys.shard_lock, numbers)]
-    return list(scripts.wake(keys=names, args=[keys.WAKE, *numbers]))
-
-
-def mark(client: Any, shards: Iterable[int]) -> list[int]:
-    """Mark shards dirty, past whoever listens; return those that were not and need a task."""
-    numbers = sorted(shards)
-    pipe = client.pipeline(transaction=False)
-    for number in numbers:
-        pipe.sadd(keys.DIRTY, number)
-    return [number for number, added in zip(numbers, pipe.execute(), strict=True) if added]
+    return list(scripts.wake(keys=names, args=[keys.WAKE if aloud else "", LOST_MS, *numbers]))
 
 
 class Waker:

@@ -1,6 +1,6 @@
 -- Take shards for a delivery, or leave them marked for the one that has them.
 --
--- KEYS[1] dirty      set of shard numbers; taken ones are removed, others added
+-- KEYS[1] dirty      as in wake.lua; taken ones are removed, others added
 -- KEYS[2...] locks   one per shard; set to ARGV[1], or kept when it holds that already
 -- ARGV[1] token of the delivery, ARGV[2] milliseconds the locks last
 -- ARGV[3] channel on which an idle delivery listens; hears token and shards of those not taken
@@ -13,10 +13,10 @@ for i = 4, #ARGV do
   local holder = redis.call('GET', lock)
   if not holder or holder == ARGV[1] then
     redis.call('SET', lock, ARGV[1], 'PX', ARGV[2])
-    redis.call('SREM', KEYS[1], ARGV[i])
+    redis.call('HDEL', KEYS[1], ARGV[i])
     taken[#taken + 1] = tonumber(ARGV[i])
   else
-    redis.call('SADD', KEYS[1], ARGV[i])
+    redis.call('HSETNX', KEYS[1], ARGV[i], 0)
     left[#left + 1] = ARGV[i]
   end
 end

@@ -299,6 +299,31 @@ def test_only_who_makes_a_shard_dirty_enqueues(chat: Chat) -> None:
     assert call(chat.core.scripts, [0]) == [0]
 
 
+def test_the_next_send_heals_what_a_dead_delivery_was_left_with(
+    chat: Chat, pair: tuple[str, str]
+) -> None:
+    # Given a shard that was marked while a delivery had it, which died without looking
+    shard = chat.core.shards.of_user(pair[0]).number
+    run = chat.deliverer._run()
+    run.take([shard])
+    assert call(chat.core.scripts, [shard]) == []
+    assert call(chat.core.scripts, [shard]) == []
+
+    # When its lock has expired
+    chat.core.redis.delete(keys.shard_lock(shard))
+
+    # Then
+    assert call(chat.core.scripts, [shard]) == [shard]
+    assert call(chat.core.scripts, [shard]) == []
+
+
+def test_the_next_send_heals_a_lost_task(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call(chat.core.scripts, [0, 1]) == [0, 1]
+    assert call(chat.core.scripts, [0, 1]) == []
+    monkeypatch.setattr("models.wake.LOST_MS", -1)
+    assert call(chat.core.scripts, [0, 1]) == [0, 1]
+
+
 def test_shards_beyond_one_deliverys_share_get_a_task(
     core: Core, user_in: Callable[[int], str]
 ) -> None:

@@ -1,5 +1,6 @@
 """Ports for private servers."""
 
+import socket
 import subprocess
 import sys
 
@@ -16,7 +17,8 @@ def test_a_port_is_given_away_once(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given so few that a free one is hard to miss
     monkeypatch.setattr(ports, "PRIVATE", FEW)
     monkeypatch.setattr(ports, "is_free", lambda port: True)
-    monkeypatch.setattr(ports, "_reserved", held := [])
+    held: list[socket.socket] = []
+    monkeypatch.setattr(ports, "_reserved", held)
 
     # When
     mine = {ports.free_port() for _ in FEW[1:]}
