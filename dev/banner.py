@@ -23,7 +23,7 @@ A first message, from alice to bob (copy all of it into another terminal):
   call $WEB/im/send \
     '{{"receiver":"bob","sequence":"1","content":{{"text":{{"text":"hello"}}}}}}' \
     -H "Authorization: Bearer $(login "$ALICE")"; echo
-  call $WEB/im/sync '{{"cursor":0}}' -H "Authorization: Bearer $(login "$BOB")"; echo
+  call $WEB/comet '{{"since":0}}' -H "Authorization: Bearer $(login "$BOB")"; echo
 """
 
 
