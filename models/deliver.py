@@ -65,7 +65,7 @@ class Deliverer:
         self._fan_out = fan_out
         self._effects = Effects(shards, client, scripts)
         memberships = Memberships(shards, client, scripts)
-        self._group_effects = GroupEffects(settings, client, scripts, memberships)
+        self._group_effects = GroupEffects(settings, shards, client, scripts, memberships)
 
     def deliver(self, numbers: Iterable[int]) -> list[int]:
         """Deliver these shards and the ones copied into, until nothing is left.

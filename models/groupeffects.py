@@ -5,6 +5,7 @@ Repeating a row changes nothing. The order matters for who is removed: their ind
 the row is published with their name, and what comes behind it is published behind it.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,13 +18,15 @@ from models.groupchange import membership_changes, read_system
 from models.groups import member_counts
 from models.log import Row
 from models.membership import Change, Memberships
-from models.mysql import Connection, Database, Rows
+from models.mysql import Connection, Rows
 from models.redisclient import RedisError, Scripts, call_all, evalsha
 from models.settings import Settings
-from models.shards import Shard
+from models.shards import Shard, ShardMap
 
 ROWS_MAX = 100
 FRAME_BYTES_MAX = 48 * 1024
+COUNTED_S = 5.0
+"""How many members a group has is asked for this often: it decides on nothing but work."""
 
 
 @dataclass(slots=True)
@@ -54,9 +57,17 @@ class GroupEffects:
     """Applies rows of groups' logs."""
 
     def __init__(
-        self, settings: Settings, client: Any, scripts: Scripts, memberships: Memberships
+        self,
+        settings: Settings,
+        shards: ShardMap,
+        client: Any,
+        scripts: Scripts,
+        memberships: Memberships,
     ) -> None:
         self._settings = settings
+        self._shards = shards
+        self._members: dict[str, int] = {}
+        self._counted_until = 0.0
         self._redis = client
         self._script = scripts.group_apply
         self._memberships = memberships
@@ -133,16 +144,15 @@ class GroupEffects:
         return versions
 
     def _small(self, pieces: Sequence[Piece]) -> set[str]:
-        by_database: dict[Database, set[str]] = {}
-        for piece in pieces:
-            by_database.setdefault(piece.shard.database, set()).add(piece.group)
+        groups = {piece.group for piece in pieces}
+        if time.monotonic() > self._counted_until:
+            self._members.clear()
+            self._counted_until = time.monotonic() + COUNTED_S
+        unknown = groups - self._members.keys()
+        for database, names in self._shards.groups_by_database(unknown).items():
+            self._members |= member_counts(database, names)
         most = self._settings.group_fanout_max
-        return {
-            group
-            for database, groups in by_database.items()
-            for group, members in member_counts(database, sorted(groups)).items()
-            if members <= most
-        }
+        return {group for group in groups if self._members.get(group, 0) <= most}
 
 
 def _seeds(pieces: Sequence[Piece]) -> dict[tuple[str, int], int]:

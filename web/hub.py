@@ -150,8 +150,9 @@ class Hub:
         try:
             downlink, previous, left = read_group_channel(group, payload)
             sessions = self._sessions
-            for user in tuple(self.following.members(group, previous, downlink)):
-                self.offer_all(sessions.get(user, ()), downlink)
+            members = self.following.members(group, previous, downlink)
+            here = [one for user in members for one in sessions.get(user, ())]
+            self.offer_all(here, downlink)
             self.following.leave(group, left)
         except Exception as error:
             log.error("downlink not readable", exc_info=error)

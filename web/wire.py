@@ -47,7 +47,8 @@ class SocketWire:
         if self._raw is None:
             return 0
         try:
-            return int(self._raw.send(data))
+            sent: int = self._raw.send(data)
+            return sent
         except BlockingIOError:
             return 0
 

@@ -59,7 +59,9 @@ class GroupStore:
             fan_out=lambda: None,
         )
         self.fanout = Fanout(core.shards, core.redis, core.scripts)
-        self.effects = GroupEffects(core.settings, core.redis, core.scripts, core.memberships)
+        self.effects = GroupEffects(
+            core.settings, core.shards, core.redis, core.scripts, core.memberships
+        )
 
     # ------------------------------------------------------------ groups
 
