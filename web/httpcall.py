@@ -34,6 +34,8 @@ STATUS = {
     Code.OVERLOADED: 503,
     Code.LIMIT_EXCEEDED: 409,
     Code.KICKED: 409,
+    Code.MUTED: 403,
+    Code.DISBANDED: 409,
 }
 
 
