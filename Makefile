@@ -6,7 +6,7 @@ PROTOS := proto/im.proto proto/views.proto
 PROTOC := $(PY) -m grpc_tools.protoc -I.
 GENERATED := $(foreach p,$(PROTOS:.proto=),$(p)_pb2.py $(p)_pb2.pyi)
 
-.PHONY: help run test lint fmt proto bench setup clean
+.PHONY: help run test lint fmt proto docs bench setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,7 @@ lint: ## style, types, imports between rooms, freshness of generated code
 	for file in $(GENERATED); do \
 		cmp -s $$file $$fresh/$$file || { echo "$$file is stale: run make proto"; exit 1; }; \
 	done
+	@$(PY) -m dev.docs --check
 
 fmt: ## put the code into the house format
 	@dev/setup.sh python
@@ -38,6 +39,10 @@ fmt: ## put the code into the house format
 proto: ## generate the Python code of proto/*.proto
 	@dev/setup.sh python
 	@$(PROTOC) --python_out=. --pyi_out=. $(PROTOS)
+
+docs: ## generate docs/openapi.json and the tables of docs/protocol.md
+	@dev/setup.sh python
+	@$(PY) -m dev.docs
 
 bench: setup ## measure; SCENARIOS="name ..." narrows it
 	@$(PY) -m bench $(SCENARIOS)
