@@ -62,13 +62,20 @@ def loads(text: str | bytes) -> dict[str, Any]:
     return value
 
 
+def _is_enum_value(value: Any, enum: Any) -> bool:
+    """Whether it is a name of the enum, or any number of 32 bits."""
+    if isinstance(value, str):
+        return value in enum.values_by_name
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31
+
+
 def _check_value(value: Any, field: Any) -> None:
     if field.message_type is not None:
         if not isinstance(value, dict):
             raise JSONError(f"{field.name} is not an object")
         _check_shape(value, field.message_type)
-    elif field.enum_type is not None and isinstance(value, str):
-        if value not in field.enum_type.values_by_name:
+    elif field.enum_type is not None:
+        if not _is_enum_value(value, field.enum_type):
             raise JSONError(f"{field.name} has no such value")
     elif field.type == FieldDescriptor.TYPE_BYTES and not (
         isinstance(value, str) and _BASE64.fullmatch(value)
@@ -79,8 +86,8 @@ def _check_value(value: Any, field: Any) -> None:
 def _check_shape(body: dict[str, Any], descriptor: Any) -> None:
     """Refuse what `ParseDict` reads as something else without a word.
 
-    It takes a list or a string for an empty message, skips unknown enum names and drops what is
-    not base64 (protobuf 7.36).
+    It takes a list or a string for an empty message, skips unknown enum names, cuts fractions and
+    high bits off enum numbers, and drops what is not base64 (protobuf 7.36).
     """
     for name, value in body.items():
         field = descriptor.fields_by_name.get(name) or descriptor.fields_by_camelcase_name.get(name)
