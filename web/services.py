@@ -82,6 +82,8 @@ class Services:
         try:
             if first:
                 self.hub.add(session, SUBSCRIBE_PATIENCE_S)
+            if session.closing:  # a client that is gone must not push out the one it is now
+                raise IMError(Code.UNAUTHENTICATED, "the connection is closing")
             moment = self.hub.following.moment
             entered = self.attendance.enter(session, presence)
         except BaseException:

@@ -7,15 +7,16 @@
 -- KEYS[3] latest     only read
 -- KEYS[4] groups     set of "group version" of the user (models/keys.py); only read
 -- ARGV[1] user, ARGV[2] session, ARGV[3] its JSON
--- ARGV[4] connections allowed in its class (0: any number; it was admitted before, so a newer one of
---         its device wins), ARGV[5] "kick" or "refuse"
+-- ARGV[4] connections allowed in its class (0: any number, it was admitted before), ARGV[5] "kick" or
+--         "refuse"
 -- ARGV[6] now (ms), ARGV[7] seconds the hash lives
 -- ARGV[8] channel of the user, ARGV[9] channel of their presence, ARGV[10] "online" as payload
 -- Also reads process:<o> of each connection: without it the connection died with its process.
+-- Of two connections of one device the one that came later stays, and the other is pushed out.
 -- Returns {1, latest or "", members of groups}; {0} when refused; {-1} when this session was pushed out meanwhile.
 
 local own = cjson.decode(ARGV[3])
-local now = tonumber(ARGV[6])
+local now, cap = tonumber(ARGV[6]), tonumber(ARGV[4])
 local others, same, online, newer = {}, {}, false, false
 local entries = redis.call('HGETALL', KEYS[1])
 for i = 1, #entries, 2 do
@@ -33,7 +34,8 @@ for i = 1, #entries, 2 do
     if id ~= ARGV[2] then
       if entry.d == own.d then
         same[#same + 1] = id
-        newer = newer or entry.t > own.t
+        -- Clocks of two processes tell nothing of two log-ins, unless they are admitted already.
+        newer = newer or (entry.t > own.t and (cap == 0 or entry.o == own.o))
       elseif entry.c == own.c then
         others[#others + 1] = {id = id, entry = entry}
       end
@@ -43,8 +45,7 @@ for i = 1, #entries, 2 do
   end
 end
 
-local cap = tonumber(ARGV[4])
-if cap == 0 and newer then
+if newer then
   redis.call('PUBLISH', ARGV[8], 'k' .. ARGV[2] .. ' KICKED\nthe device has connected again')
   return {1, '', {}}
 end

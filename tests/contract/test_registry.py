@@ -141,6 +141,38 @@ def test_the_same_device_replaces_itself_and_nobody_else(
     assert sessions(registry, user) == {other.session, again.session}
 
 
+def test_a_late_log_in_does_not_push_out_the_one_behind_it(
+    core: Core, registry: Registry, user: str
+) -> None:
+    # Given a device that logged in, gave up, and is connected anew in the same process
+    slow, now = one("phone", age_ms=20), one("phone")
+    registry.enter(user, now, CAP)
+
+    # When its first log-in comes through at last
+    with listening(core, user) as heard:
+        registry.enter(user, slow, CAP)
+        assert heard() == [f"kick {slow.session}"]
+
+    # Then
+    assert sessions(registry, user) == {now.session}
+
+
+def test_clocks_of_two_processes_do_not_keep_a_device_out(
+    core: Core, registry: Registry, user: str
+) -> None:
+    # Given a device whose connection was made where the clock is ahead
+    ahead, now = one("phone", age_ms=-5000, process=THERE), one("phone")
+    registry.enter(user, ahead, CAP)
+
+    # When
+    with listening(core, user) as heard:
+        registry.enter(user, now, CAP)
+        assert heard() == [f"kick {ahead.session}"]
+
+    # Then
+    assert sessions(registry, user) == {now.session}
+
+
 def test_a_newer_token_of_an_open_session_changes_its_entry_alone(
     core: Core, registry: Registry, user: str
 ) -> None:
