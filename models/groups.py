@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from models.errors import Code, IMError
-from models.ids import check_user
+from models.ids import NO_ID, born_version, check_user
 from models.mysql import Connection, Database, Rows, placeholders
 from models.shards import Shard, ShardMap
 from proto import im_pb2
@@ -61,15 +61,20 @@ class Own(NamedTuple):
 
 
 class View(NamedTuple):
-    """What sync shows a member of a group."""
+    """What sync shows a member of a group, or who was one."""
 
-    latest: int  # version of the newest row
+    latest: int  # version of the newest row, or of the one the user went by
     join_id: bytes
-    cleared_id: bytes
+    cleared_id: bytes = NO_ID
 
     def sees(self, message: bytes) -> bool:
         """As `Own.sees`."""
         return message >= self.join_id and message > self.cleared_id
+
+    @property
+    def hidden(self) -> int:
+        """Nothing is shown up to this version."""
+        return max(born_version(self.join_id) - 1, born_version(self.cleared_id), 0)
 
 
 class Membership(NamedTuple):

@@ -58,6 +58,14 @@ def message_id(time_ms: int, shard: int, version: int) -> str:
     return f"{(time_ms << 80) | (8 << 76) | (shard << 64) | (2 << 62) | version:032x}"
 
 
+def born_version(identifier: bytes) -> int:
+    """The version with which the row of this id was stored; 0 for `NO_ID`.
+
+    No row with a greater id was ever at a smaller version of its log.
+    """
+    return int.from_bytes(identifier[8:]) & ((1 << 62) - 1)
+
+
 def message_shard(identifier: str) -> int:
     """The shard in whose log the row of this id was stored first."""
     return int(identifier[13:16], 16)

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 from models import keys
 from models.errors import Code, IMError
-from models.groups import count_living
-from models.ids import NO_ID
+from models.groups import View, count_living
 from models.mysql import placeholders
 from models.redisclient import RedisError, Scripts
 from models.shards import ShardMap
@@ -33,18 +32,6 @@ class Change(NamedTuple):
     joined: bool
     version: int
     join_id: bytes  # nothing before it is shown to who joined
-
-
-class Left(NamedTuple):
-    """Where a group's log ends for who was in it."""
-
-    version: int
-    join_id: bytes
-    cleared_id: bytes = NO_ID
-
-    def sees(self, message: bytes) -> bool:
-        """Whether the message with this id may still be read."""
-        return message >= self.join_id and message > self.cleared_id
 
 
 def read_joins(cached: Iterable[bytes]) -> dict[str, int] | None:
@@ -109,8 +96,8 @@ class Memberships:
             )
         )
 
-    def left(self, user: str, groups: Sequence[str]) -> dict[str, Left]:
-        """Of these groups, those the user was in, and is not."""
+    def left(self, user: str, groups: Sequence[str]) -> dict[str, View]:
+        """Of these groups, those the user was in, and is not: up to their going."""
         if not groups:
             return {}
         rows = self._shards.of_user(user).database.query(
@@ -118,7 +105,7 @@ class Memberships:
             f" WHERE user = %s AND member = 0 AND group_id IN ({placeholders(len(groups))})",
             [user, *groups],
         )
-        found = {group: Left(version, join_id) for group, version, join_id in rows}
+        found = {group: View(version, join_id) for group, version, join_id in rows}
         for database, names in self._shards.groups_by_database(found).items():
             cleared = database.query(
                 "SELECT group_id, cleared_id FROM departed"

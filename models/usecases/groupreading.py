@@ -158,11 +158,14 @@ def sync(core: Core, user: str, request: im_pb2.GroupSyncRequest) -> im_pb2.Grou
     index = core.memberships.of(user)
     found = views(core.shards, user, {*cursors, *index})
     left = core.memberships.left(user, [group for group in cursors if group not in found])
-    ends = {group: found[group].latest for group in cursors if group in found}
-    ends |= {group: one.version for group, one in left.items()}
+    bounds = left | {group: found[group] for group in cursors if group in found}
+    ends = {group: one.latest for group, one in bounds.items()}
     moved = [group for group, cursor in cursors.items() if ends.get(group, 0) > cursor]
     share = max(1, limit // max(1, len(moved)))
-    ranges = [Range(group, cursors[group], ends[group], share + 1) for group in moved[:limit]]
+    ranges = [
+        Range(group, max(cursors[group], bounds[group].hidden), ends[group], share + 1)
+        for group in moved[:limit]
+    ]
     entries = _read(core, ranges)
     answer = im_pb2.GroupSyncResponse(
         joined=sorted(group for group in found if group not in cursors)
@@ -171,8 +174,7 @@ def sync(core: Core, user: str, request: im_pb2.GroupSyncRequest) -> im_pb2.Grou
     size = answer.ByteSize()
     for one in ranges:
         page = entries[one.group]
-        bounds = found.get(one.group) or left[one.group]
-        shown = [entry for entry in page[:share] if bounds.sees(entry.id)]
+        shown = [entry for entry in page[:share] if bounds[one.group].sees(entry.id)]
         count = _fitting(shown, ANSWER_BYTES_MAX - size, first=not answer.groups)
         if count < len(shown):
             answer.more = True

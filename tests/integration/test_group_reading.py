@@ -92,6 +92,37 @@ def test_pages_of_any_size_lead_to_the_same(cluster: Cluster, limit: int) -> Non
         assert part.more is (part.cursor < alice.info(part.group).version)
 
 
+def test_what_is_not_shown_takes_no_pages(cluster: Cluster) -> None:
+    # Given: much was said before bob came, and much that he has hidden since
+    alice, bob = people(cluster, 2)
+    group = make_group(alice)
+    for n in range(12):
+        alice.do(say(group, f"before {n}"))
+    bob.do(im_pb2.GroupJoinRequest(group=group))
+
+    # Then: the first page begins where he came
+    (part,) = sync(bob, limit=5, **{group: 0}).groups
+    assert [m.content.system.kind for m in part.messages] == [im_pb2.JOINED]
+    assert not part.more
+
+    # When
+    for n in range(12):
+        alice.do(say(group, f"hidden {n}"))
+    bob.do(im_pb2.DeleteConversationRequest(type=GROUP, peer=group))
+    shown = alice.do(say(group, "shown")).id
+    # Then: and where he hid what there was
+    (part,) = sync(bob, limit=5, **{group: 0}).groups
+    assert [m.id for m in part.messages] == [shown]
+    assert not part.more
+
+    # When: he is gone
+    alice.do(im_pb2.GroupRemoveRequest(group=group, users=[bob.name]))
+    # Then
+    (part,) = sync(bob, limit=5, **{group: 0}).groups
+    assert [m.id for m in part.messages][:1] == [shown]
+    assert (part.more, part.gone) == (False, True)
+
+
 def test_answers_stay_below_the_largest_frame(cluster: Cluster) -> None:
     # Given: far more than one answer holds, in two groups
     alice, bob = people(cluster, 2)

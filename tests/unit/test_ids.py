@@ -10,6 +10,8 @@ from models.errors import Code, IMError
 from models.ids import (
     FIRST_ID,
     LAST_ID,
+    NO_ID,
+    born_version,
     check_message_id,
     check_sequence,
     check_user,
@@ -30,6 +32,7 @@ def test_a_message_id_is_a_uuid_of_version_8_that_tells_its_time(
     assert check_message_id(made) == made
     assert FIRST_ID < made < LAST_ID
     assert message_time_ms(made) == time_ms
+    assert born_version(bytes.fromhex(made)) == version
     parsed = uuid.UUID(hex=made)
     assert (parsed.version, parsed.variant) == (8, uuid.RFC_4122)
 
@@ -72,3 +75,7 @@ def test_what_is_no_sequence(sequence: str) -> None:
 def test_what_is_no_message_id(bad: str) -> None:
     with pytest.raises(IMError):
         check_message_id(bad)
+
+
+def test_no_id_was_born_before_every_version() -> None:
+    assert born_version(NO_ID) == 0
