@@ -74,6 +74,7 @@ def running_platform(folder: Path) -> Iterator[Target]:
             "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
             "IM_CONNECTIONS_PER_IP_MAX": "20000",  # all of them come from here
             "IM_COMET_WAIT_S": "300",
+            "IM_SEND_RATE_PER_S": "1000",  # one owner invites 100,000
             "IM_GROUP_MEMBERS_MAX": "110000",  # joins of a group of 100,000 are measured
             "IM_WEB_WORKERS": str(int(knob("WEB_WORKERS", 1))),
             **{name: value for name, value in os.environ.items() if name.startswith("IM_")},

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from models import keys
+from models.errors import Code, IMError
 from models.redisclient import RedisError, Scripts
 
 
@@ -41,3 +42,8 @@ class SendRate:
             wait_ms = int(again[user] + ahead * 1000 / self._rate_per_s)
             waits.append(0 if left[user] >= 0 else max(1, wait_ms))
         return waits, epoch or None
+
+
+def too_fast(wait_ms: int) -> IMError:
+    """The refusal of what goes beyond the user's rate."""
+    return IMError(Code.RATE_LIMITED, "too many messages; send again later", wait_ms)

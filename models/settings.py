@@ -103,7 +103,9 @@ class Settings(BaseSettings):
     request_timeout_s: float = Field(6.0, gt=0, description="every request is answered by then")
 
     # Messages
-    send_rate_per_s: float = Field(20.0, ge=0, description="sends per user; 0: as many as come")
+    send_rate_per_s: float = Field(
+        20.0, ge=0, description="sends and changes of groups per user; 0: as many as come"
+    )
     send_burst: int = Field(100, ge=1, description="sends of one user at once")
     recall_window_s: int = Field(120, ge=0, description="how long a message may be recalled")
     blocked_policy: Literal["error", "drop"] = Field(

@@ -6,8 +6,9 @@ from contextlib import suppress
 from models.core import Core
 from models.errors import Code, IMError
 from models.groupchange import Turn, Work, change, first_seen
-from models.groups import check_group, memberships
+from models.groups import check_group, memberships, unknown
 from models.mysql import Connection, placeholders
+from models.ratelimit import too_fast
 from models.redisclient import RedisError
 from models.usecases.grouprules import full
 from models.wake import Waker
@@ -21,13 +22,20 @@ class GroupCommands:
         self._core = core
         self._waker = waker
 
-    def _change(self, user: str, group: str, work: Work) -> im_pb2.GroupResponse:
+    def _change(
+        self, user: str, group: str, work: Work, *, by_member: bool = True
+    ) -> im_pb2.GroupResponse:
         """Make the change, see to its delivery, and show what the group is to the user then.
 
-        Dying behind the commit leaves the index to the delivery, and that to the sweep.
+        Everybody in the shard waits while it is judged: so strangers are turned away before, and
+        changes count as sends. Dying behind the commit leaves the index to the delivery, and that
+        to the sweep.
         """
         core = self._core
         shard = core.shards.of_group(check_group(group))
+        self._check_pace(user)
+        if by_member and not memberships(core.shards, user, [group]):
+            raise unknown()
         done = change(shard, group, work, core.settings.group_history)
         if done.is_stored:
             with suppress(RedisError, IMError):
@@ -35,6 +43,12 @@ class GroupCommands:
             self._waker.wake({shard.number})
         one = memberships(core.shards, user, [group], whole=True).get(group)
         return im_pb2.GroupResponse(group=None if one is None else one.to_proto())
+
+    def _check_pace(self, user: str) -> None:
+        """Raise RATE_LIMITED for who does more than they may send."""
+        (wait_ms,), _ = self._core.send_rate.refused([user])
+        if wait_ms:
+            raise too_fast(wait_ms)
 
     def _add(self, turn: Turn, group: str, users: Sequence[str], role: int = im_pb2.MEMBER) -> None:
         if not users:

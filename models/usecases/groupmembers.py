@@ -37,9 +37,14 @@ class MemberCommands(GroupCommands):
     def join(self, user: str, request: im_pb2.GroupJoinRequest) -> im_pb2.GroupResponse:
         """Come in where that is open to everybody, else ask to be let in."""
         check_text("reason", request.reason, REASON_BYTES_MAX)
-        shard = self._core.shards.of_group(check_group(request.group))
-        group = shard.database.retried(lambda connection: find_group(connection, request.group))
-        if group is not None and group.join_mode == im_pb2.APPROVAL and not group.disbanded:
+        core, name = self._core, check_group(request.group)
+        mine = memberships(core.shards, user, [name], whole=True).get(name)
+        if mine is not None:
+            return im_pb2.GroupResponse(group=mine.to_proto())
+        group = core.shards.of_group(name).database.retried(partial(find_group, group=name))
+        if group is None or group.disbanded or group.join_mode == im_pb2.INVITATION:
+            raise unknown()
+        if group.join_mode == im_pb2.APPROVAL:
             return self._ask(user, request)
 
         def work(turn: Turn) -> im_pb2.System | None:
@@ -52,20 +57,20 @@ class MemberCommands(GroupCommands):
             self._add(turn, turn.group.id, [user])
             return im_pb2.System(kind=im_pb2.JOINED, actor=user, users=[user])
 
-        if not memberships(self._core.shards, user, [request.group]):  # no repetition
-            self._core.memberships.check_room([user], self._core.settings.groups_per_user_max)
-        return self._change(user, request.group, work)
+        core.memberships.check_room([user], core.settings.groups_per_user_max)
+        return self._change(user, name, work, by_member=False)
 
     def _ask(self, user: str, request: im_pb2.GroupJoinRequest) -> im_pb2.GroupResponse:
         """Leave a request to join for owner and admins, and tell them."""
         group = request.group
         shard = self._core.shards.of_group(group)
-        one = memberships(self._core.shards, user, [group], whole=True).get(group)
-        if one is not None:
+        self._check_pace(user)
+        outcome = shard.database.transact(partial(_leave_request, user=user, request=request))
+        if isinstance(outcome, IMError):
+            raise outcome
+        if not outcome:  # somebody brought them in meanwhile
+            one = membership(self._core.shards, user, group)
             return im_pb2.GroupResponse(group=one.to_proto())
-        refusal = shard.database.transact(partial(_leave_request, user=user, request=request))
-        if refusal is not None:
-            raise refusal
         push = im_pb2.GroupsPush(requests=group)
         publish(self._core.redis, set(managers(shard, group)), im_pb2.CMD_PUSH_GROUPS, push)
         return im_pb2.GroupResponse(pending=True)
@@ -155,10 +160,11 @@ class MemberCommands(GroupCommands):
 
 def _leave_request(
     connection: Connection, user: str, request: im_pb2.GroupJoinRequest
-) -> IMError | None:
+) -> IMError | bool:
     """Under the lock of the group's row, which whoever lets the user in changes as well.
 
-    So no request is left behind for who is in already, or for a group that has ended.
+    So no request is left behind for who is in already, which is False, or for a group that has
+    ended.
     """
     group = request.group
     ended, own, ((waiting,),) = connection.run(
@@ -174,7 +180,7 @@ def _leave_request(
     if not ended or ended[0][0]:
         return unknown()
     if own:
-        return None
+        return False
     if waiting >= REQUESTS_MAX:
         return IMError(Code.LIMIT_EXCEEDED, "too many ask to join this group already")
     connection.execute(
@@ -183,7 +189,7 @@ def _leave_request(
         " ON DUPLICATE KEY UPDATE reason = VALUES(reason), time = VALUES(time)",
         (group, user, request.reason),
     )
-    return None
+    return True
 
 
 def _drop(turn: Turn, group: str, users: Sequence[str]) -> None:

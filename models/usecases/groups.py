@@ -72,7 +72,7 @@ class Groups(MemberCommands, RoleCommands):
         if not memberships(self._core.shards, user, [group]):  # no repetition
             others = self._invited(user, others)
             self._core.memberships.check_room([user], self._core.settings.groups_per_user_max)
-        return self._change(user, group, work)
+        return self._change(user, group, work, by_member=False)
 
     def edit(self, user: str, request: im_pb2.GroupEditRequest) -> im_pb2.GroupResponse:
         """Change what is set in the request; owner and admins may."""

@@ -2,7 +2,7 @@
 
 from models.core import Core
 from models.errors import Code, IMError
-from models.groups import find_group, find_members
+from models.groups import find_group, find_members, memberships
 from models.ids import check_message_id, message_shard
 from models.log import COLUMNS, Position, Row, advance
 from models.mailbox import find
@@ -64,7 +64,7 @@ def _recall_in_group(
 ) -> im_pb2.RecallResponse:
     """Recall a message of a group: one's own while the window is open, any as owner or admin."""
     row = find(shard, message)
-    if row is None:
+    if row is None or not memberships(core.shards, user, [row.receiver]):
         raise IMError(Code.NOT_FOUND, "no such message")
     window_ms = core.settings.recall_window_s * 1000
     outcome = shard.database.retried(

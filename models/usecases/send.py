@@ -12,6 +12,7 @@ from models.errors import Code, IMError
 from models.groupsend import speech_of
 from models.ids import check_sequence, check_user, message_id
 from models.mysql import Database
+from models.ratelimit import too_fast
 from models.shards import bucket_of
 from models.usecases.reading import check_type
 from models.wake import Waker
@@ -94,11 +95,6 @@ class Sender:
         if self._core.settings.blocked_policy == "error":
             return IMError(Code.BLOCKED, "the receiver does not take messages from you")
         return dropped(draft)
-
-
-def too_fast(wait_ms: int) -> IMError:
-    """The refusal of a send beyond the user's rate."""
-    return IMError(Code.RATE_LIMITED, "too many messages; send again later", wait_ms)
 
 
 def dropped(draft: Draft) -> Stored:

@@ -24,7 +24,13 @@ from proto import im_pb2
 def settings(mariadb: MariaDB, redis_server: Redis) -> Settings:
     """Settings of a migrated installation that all contract tests share."""
     urls = tuple(mariadb.create_database(f"contract_{index}") for index in range(2))
-    made = Settings(mysql_url=urls, redis_url=redis_server.url(1), tables_per_database=2)
+    made = Settings(
+        mysql_url=urls,
+        redis_url=redis_server.url(1),
+        tables_per_database=2,
+        send_rate_per_s=100_000,  # tests send as fast as they can
+        send_burst=100_000,
+    )
     list(migrate(made))
     return made
 
