@@ -109,7 +109,7 @@ class GroupCache:
         try:
             self._fill(
                 keys=[keys.group_window(one.group), keys.group_rows(one.group)],
-                args=[keys.USER_TTL_S, one.end, one.begin, *args],
+                args=[self._size, keys.USER_TTL_S, one.end, one.begin, *args],
             )
         except RedisError as error:
             log.warning("group not cached", error=type(error).__name__)

@@ -322,3 +322,26 @@ def test_a_reader_after_a_loss_reads_and_keeps_what_it_asked_for(core: Core) -> 
     assert kept() == 6
     scene.check()
     assert scene.answered
+
+
+def test_a_reader_ahead_of_the_delivery_adds_to_the_window(core: Core) -> None:
+    # Given a full window, and a row that is not delivered yet
+    scene = Scene(core, 1, 8)
+    for _ in range(12):
+        scene.say()
+    scene.deliver()
+    scene.say()
+    rows = scene.store.log(scene.group)
+
+    # When somebody who had everything reads the newest past the window
+    one = Range(scene.group, rows[-2].version, rows[-1].version, 1000)
+    scene.core.group_cache.read_log(scene.shard, [one])
+
+    # Then the window holds the newest eight, before and after the delivery
+    newest = [row.id.hex().encode() for row in rows[-8:]]
+    assert core.redis.zrange(keys.group_window(scene.group), 0, -1) == newest
+    scene.check()
+    scene.deliver()
+    assert core.redis.zrange(keys.group_window(scene.group), 0, -1) == newest
+    scene.check()
+    assert scene.answered
