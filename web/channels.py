@@ -57,7 +57,7 @@ class Channels:
         gevent.spawn(self._run)
 
     def subscribe(self, channel: str) -> Event:
-        """Make sure of a channel; the event is set once it is subscribed."""
+        """Make sure of a channel; the event is set once it is subscribed, or given up."""
         name = channel.encode()
         ready = self._wanted.get(name)
         if ready is None:
@@ -67,9 +67,11 @@ class Channels:
         return ready
 
     def unsubscribe(self, channel: str) -> None:
-        """Nobody here needs the channel any more."""
+        """Nobody here needs the channel any more; who waits for it waits no longer."""
         name = channel.encode()
-        if self._wanted.pop(name, None) is not None:
+        ready = self._wanted.pop(name, None)
+        if ready is not None:
+            ready.set()
             self._dropped.append(name)
             self._work.set()
 

@@ -67,7 +67,7 @@ class Following:
         """
         if user in self._busy:
             self._busy[user].wait(PATIENCE_S)
-        elif user not in self._groups:
+        if user not in self._groups and user not in self._busy:  # or what was busy has failed
             self._refresh(user, listed, moment)
 
     def look_again(self, user: str) -> None:
@@ -115,7 +115,7 @@ class Following:
             except Exception as error:
                 log.warning("groups not read", error=type(error).__name__)
                 for user in chunk:
-                    gevent.spawn_later(RETRY_S, self._try_again, user, False)
+                    gevent.spawn_later(RETRY_S, self._try_again, user)
                 continue
             for user, listed in zip(chunk, lists, strict=True):
                 self._refresh(user, listed, moment)
@@ -139,34 +139,47 @@ class Following:
             return False
         done = self._busy[user] = Event()
         try:
-            names = self._settled(user, listed, moment)
+            names, overtaken = self._settled(user, listed, moment)
             if self._hub.is_here(user):
                 self._take(user, names, tell)
+                if overtaken and not tell:
+                    self._resync(user)
             else:
                 self.end(user)
         except Exception as error:
             log.warning("groups not read", error=type(error).__name__)
-            gevent.spawn_later(RETRY_S, self._try_again, user, tell)
+            gevent.spawn_later(RETRY_S, self._try_again, user)
             return False
         finally:
             del self._busy[user]
             done.set()
         return True
 
-    def _try_again(self, user: str, tell: bool) -> None:
+    def _try_again(self, user: str) -> None:
         if not self._hub.is_here(user):
             self.end(user)
         elif not self._hub.channels.connected:
             return  # `restore` comes
-        elif self._refresh(user, tell=tell):
-            self._hub.offer_user(user, Downlink(im_pb2.CMD_PUSH_RESYNC, b""))
+        elif self._refresh(user):
+            self._resync(user)
 
-    def _settled(self, user: str, listed: Mapping[str, int] | None, moment: int) -> dict[str, int]:
+    def _resync(self, user: str) -> None:
+        """Something may have been missed meanwhile, a join too."""
+        self._hub.offer_user(user, Downlink(im_pb2.CMD_PUSH_RESYNC, b""))
+
+    def _settled(
+        self, user: str, listed: Mapping[str, int] | None, moment: int
+    ) -> tuple[dict[str, int], bool]:
         """The user's groups, from a list that was read when all their channels were subscribed.
 
-        Without those they were named to leave since it was asked for.
+        Without those they were named to leave since it was asked for. And whether they may have
+        joined one while it was read.
         """
+        overtaken = False
         while True:
+            if not self._hub.is_here(user):
+                return {}, False
+            overtaken = overtaken or user in self._again
             gaps = self._gaps
             self._again.discard(user)
             if listed is None:
@@ -180,11 +193,12 @@ class Following:
                 if not ready.is_set():
                     waiting.append(ready)
             if not waiting and user not in self._again and gaps == self._gaps:
-                return {
+                still = {
                     group: version
                     for group, version in names.items()
                     if self._left.get((user, group), 0) <= moment
                 }
+                return still, overtaken
             deadline = time.monotonic() + PATIENCE_S
             for ready in waiting:
                 if not ready.wait(max(0.0, deadline - time.monotonic())):

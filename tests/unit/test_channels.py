@@ -52,7 +52,8 @@ def test_who_gave_a_channel_up_and_wants_it_again_waits_for_the_second_answer(
     assert not second.is_set()
     channels._confirm(NAME)
     assert second.is_set()
-    assert not first.is_set()
+    # Then: nobody waits for what was given up
+    assert first.is_set()
 
 
 def test_what_is_asked_for_in_one_turn_is_asked_for_once(channels: Channels) -> None:

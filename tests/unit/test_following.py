@@ -31,7 +31,7 @@ class Channels:
         return self.wanted.setdefault(channel, Event())
 
     def unsubscribe(self, channel: str) -> None:
-        del self.wanted[channel]
+        self.wanted.pop(channel).set()
 
     def confirm(self) -> None:
         """Everything asked for is subscribed."""
@@ -46,6 +46,7 @@ class Hub:
         self.channels = Channels()
         self.here = {USER}
         self.told: list[im_pb2.GroupsPush] = []
+        self.resyncs = 0
 
     def users(self) -> Iterable[str]:
         return self.here
@@ -54,7 +55,10 @@ class Hub:
         return user in self.here
 
     def offer_user(self, user: str, downlink: Downlink) -> None:
-        self.told.append(im_pb2.GroupsPush.FromString(downlink.body))
+        if downlink.number == im_pb2.CMD_PUSH_RESYNC:
+            self.resyncs += 1
+        else:
+            self.told.append(im_pb2.GroupsPush.FromString(downlink.body))
 
 
 class Lists:
@@ -65,11 +69,16 @@ class Lists:
         self.go_on = Event()
         self.go_on.set()
         self.reads = 0
+        self.failures = 0
+        """So many reads are going to fail."""
 
     def joins(self, users: Sequence[str]) -> list[dict[str, int]]:
         self.reads += 1
         found = dict(self.now)
         self.go_on.wait()
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError
         return [found for _ in users]
 
 
@@ -212,3 +221,57 @@ def test_two_in_one_group_share_its_channel(world: World) -> None:
     assert set(world.hub.channels.wanted) == {keys.group_channel(GROUP)}
     world.following.end(USER)
     assert not world.hub.channels.wanted
+
+
+def test_who_connects_while_a_read_fails_is_followed_all_the_same(world: World) -> None:
+    # Given: a connection whose list is being read, and another one that waits for that
+    world.lists.now = {GROUP: 1}
+    world.hub.channels.subscribe(keys.group_channel(GROUP)).set()
+    world.lists.go_on.clear()
+    first = world.open(USER)
+    world.settle()
+    second = world.open(USER)
+    world.settle()
+    # When
+    world.lists.failures = 1
+    world.lists.go_on.set()
+    first.get()
+    second.get()
+    # Then
+    assert world.members() == {USER}
+
+
+def test_who_comes_back_does_not_wait_for_channels_that_were_given_up(world: World) -> None:
+    # Given: a connection that waits for its channel, and ends
+    world.lists.now = {GROUP: 1}
+    first = world.open(USER)
+    world.settle()
+    world.hub.here.clear()
+    world.following.end(USER)
+    # When: the user is back
+    world.hub.here.add(USER)
+    second = world.open(USER)
+    world.settle()
+    world.hub.channels.confirm()
+    first.get()
+    second.get()
+    # Then
+    assert world.members() == {USER}
+
+
+def test_who_joins_during_their_own_log_in_is_told_to_sync(world: World) -> None:
+    # Given
+    world.lists.now = {GROUP: 1}
+    for group in (GROUP, OTHER):
+        world.hub.channels.subscribe(keys.group_channel(group)).set()
+    world.lists.go_on.clear()
+    opening = world.open(USER)
+    world.settle()
+    # When
+    world.lists.now = {GROUP: 1, OTHER: 2}
+    world.following.look_again(USER)
+    world.lists.go_on.set()
+    opening.get()
+    # Then: the list they logged in with may have lacked it
+    assert world.hub.resyncs == 1
+    assert world.lists.reads == 2
