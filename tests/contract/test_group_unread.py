@@ -278,3 +278,24 @@ def test_a_count_from_before_the_window_is_not_carried_on(core: Core) -> None:
     store.fanout.run()
     # Then none is missing
     assert unread(store, user, group) == Unread(10, 0)
+
+
+def test_a_count_that_is_behind_is_brought_forward_unless_something_was_recalled(
+    core: Core,
+) -> None:
+    # Given a cached count that could not come from the log
+    scene = Scene(core, 0, DERIVED, 1)
+    store, user, group = scene.store, scene.users[1], scene.group
+    first = store.say(group, scene.owner)
+    assert unread(store, user, group) == Unread(1, 0)
+    version, _, _, bound = store.core.redis.hget(keys.group_unread(user), group).split(b":")
+    store.core.redis.hset(keys.group_unread(user), group, b"%b:77:0:%b" % (version, bound))
+    # When others, the member and the server say something
+    store.say(group, scene.owner, mentions=[user])
+    store.say(group, user)
+    scene.change()
+    # Then only what came since was counted
+    assert unread(store, user, group) == Unread(78, 1)
+    # And all of it when that does not tell
+    store.recall(scene.owner, first.id)
+    assert unread(store, user, group) == Unread(1, 1)
