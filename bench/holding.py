@@ -14,7 +14,7 @@ FIRST = 50
 MEMORY_KIB_MAX = {"websocket": 22, "tcp": 14, "comet": 22}
 PROCESS = {"websocket": "web", "tcp": "gateway", "comet": "web"}
 ROUNDS = 3
-BURST_RATE = 8000
+BURST_RATE = 12000
 BURST_S = 4
 
 
