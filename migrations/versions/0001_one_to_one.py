@@ -1,4 +1,7 @@
-"""One-to-one messages: message tables, logs, shard map, conversations, blacklist."""
+"""One-to-one messages: message tables, logs, shard map, conversations, blacklist.
+
+Every statement commits by itself, so each may be repeated: a migration that died goes on.
+"""
 
 from alembic import op
 
@@ -16,7 +19,7 @@ def upgrade() -> None:
     # Rows lie in the order of the log: reading it forward is a scan of the primary key.
     op.execute(
         f"""
-        CREATE TABLE message_template (
+        CREATE TABLE IF NOT EXISTS message_template (
             id BINARY(16) NOT NULL,
             version BIGINT UNSIGNED NOT NULL,
             sequence {USER},
@@ -38,7 +41,7 @@ def upgrade() -> None:
     )
     op.execute(
         f"""
-        CREATE TABLE shard_log (
+        CREATE TABLE IF NOT EXISTS shard_log (
             shard SMALLINT UNSIGNED NOT NULL PRIMARY KEY,
             version BIGINT UNSIGNED NOT NULL DEFAULT 0,
             clock_ms BIGINT UNSIGNED NOT NULL DEFAULT 0
@@ -47,7 +50,7 @@ def upgrade() -> None:
     )
     op.execute(
         f"""
-        CREATE TABLE shard_delivered (
+        CREATE TABLE IF NOT EXISTS shard_delivered (
             shard SMALLINT UNSIGNED NOT NULL PRIMARY KEY,
             version BIGINT UNSIGNED NOT NULL DEFAULT 0
         ) {TABLE}
@@ -56,7 +59,7 @@ def upgrade() -> None:
     # Only the first database's copies of these two are read.
     op.execute(
         f"""
-        CREATE TABLE shard (
+        CREATE TABLE IF NOT EXISTS shard (
             shard SMALLINT UNSIGNED NOT NULL PRIMARY KEY,
             database_name VARCHAR(64) NOT NULL,
             table_name VARCHAR(64) NOT NULL,
@@ -66,7 +69,7 @@ def upgrade() -> None:
     )
     op.execute(
         f"""
-        CREATE TABLE bucket (
+        CREATE TABLE IF NOT EXISTS bucket (
             bucket SMALLINT UNSIGNED NOT NULL PRIMARY KEY,
             shard SMALLINT UNSIGNED NOT NULL
         ) {TABLE}
@@ -74,7 +77,7 @@ def upgrade() -> None:
     )
     op.execute(
         f"""
-        CREATE TABLE conversation (
+        CREATE TABLE IF NOT EXISTS conversation (
             user {USER},
             type TINYINT UNSIGNED NOT NULL,
             peer {USER},
@@ -87,7 +90,7 @@ def upgrade() -> None:
     )
     op.execute(
         f"""
-        CREATE TABLE blacklist (
+        CREATE TABLE IF NOT EXISTS blacklist (
             user {USER},
             blocked {USER},
             since TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,

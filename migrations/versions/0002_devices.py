@@ -1,4 +1,7 @@
-"""Devices users were seen on, and tokens they took back."""
+"""Devices users were seen on, and tokens they took back.
+
+Every statement commits by itself, so each may be repeated: a migration that died goes on.
+"""
 
 from alembic import op
 
@@ -14,7 +17,7 @@ TABLE = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
 def upgrade() -> None:
     op.execute(
         f"""
-        CREATE TABLE device (
+        CREATE TABLE IF NOT EXISTS device (
             user VARCHAR(64) {ASCII},
             device VARCHAR(64) {ASCII},
             platform VARCHAR(32) {ASCII},
@@ -30,7 +33,7 @@ def upgrade() -> None:
     # Only the first database's is read.
     op.execute(
         f"""
-        CREATE TABLE logout (
+        CREATE TABLE IF NOT EXISTS logout (
             token BINARY(32) NOT NULL PRIMARY KEY,
             expires BIGINT UNSIGNED NOT NULL,
             since TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,

@@ -1,5 +1,9 @@
-"""Groups: their logs, members, mentions and requests to join; a user's groups."""
+"""Groups: their logs, members, mentions and requests to join; a user's groups.
 
+Every statement commits by itself, so each may be repeated: a migration that died goes on.
+"""
+
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0003"
@@ -16,7 +20,7 @@ def upgrade() -> None:
     # The columns of message_template. Counting what is unread reads `history` alone.
     op.execute(
         f"""
-        CREATE TABLE group_message_template (
+        CREATE TABLE IF NOT EXISTS group_message_template (
             id BINARY(16) NOT NULL,
             version BIGINT UNSIGNED NOT NULL,
             sequence {ASCII},
@@ -37,7 +41,7 @@ def upgrade() -> None:
     # Only the first database's is read.
     op.execute(
         f"""
-        CREATE TABLE group_bucket (
+        CREATE TABLE IF NOT EXISTS group_bucket (
             bucket SMALLINT UNSIGNED NOT NULL PRIMARY KEY,
             shard SMALLINT UNSIGNED NOT NULL
         ) {TABLE}
@@ -47,7 +51,7 @@ def upgrade() -> None:
     # `latest` and `last_id` are the version and the id of its newest rows.
     op.execute(
         f"""
-        CREATE TABLE chat_group (
+        CREATE TABLE IF NOT EXISTS chat_group (
             id {ASCII} PRIMARY KEY,
             name VARCHAR(128) NOT NULL,
             announcement VARCHAR(4096) NOT NULL,
@@ -67,7 +71,7 @@ def upgrade() -> None:
     # hides what is up to `cleared_id`.
     op.execute(
         f"""
-        CREATE TABLE member (
+        CREATE TABLE IF NOT EXISTS member (
             group_id {ASCII},
             user {ASCII},
             role TINYINT UNSIGNED NOT NULL,
@@ -87,7 +91,7 @@ def upgrade() -> None:
     # What outlives a membership: who comes back is still muted, and what they hid stays hidden.
     op.execute(
         f"""
-        CREATE TABLE departed (
+        CREATE TABLE IF NOT EXISTS departed (
             group_id {ASCII},
             user {ASCII},
             cleared_id {NO_ID},
@@ -98,7 +102,7 @@ def upgrade() -> None:
     )
     op.execute(
         f"""
-        CREATE TABLE mention (
+        CREATE TABLE IF NOT EXISTS mention (
             group_id {ASCII},
             user {ASCII},
             id BINARY(16) NOT NULL,
@@ -110,7 +114,7 @@ def upgrade() -> None:
     )
     op.execute(
         f"""
-        CREATE TABLE join_request (
+        CREATE TABLE IF NOT EXISTS join_request (
             group_id {ASCII},
             user {ASCII},
             reason VARCHAR(256) NOT NULL,
@@ -123,7 +127,7 @@ def upgrade() -> None:
     # user come (member = 1) or go (0). Who may do what is decided by `member` alone.
     op.execute(
         f"""
-        CREATE TABLE user_group (
+        CREATE TABLE IF NOT EXISTS user_group (
             user {ASCII},
             group_id {ASCII},
             member TINYINT UNSIGNED NOT NULL,
@@ -133,4 +137,6 @@ def upgrade() -> None:
         ) {TABLE}
         """
     )
-    op.execute("ALTER TABLE conversation ADD COLUMN quiet TINYINT UNSIGNED NOT NULL DEFAULT 0")
+    columns = sa.inspect(op.get_bind()).get_columns("conversation")
+    if "quiet" not in {column["name"] for column in columns}:
+        op.execute("ALTER TABLE conversation ADD COLUMN quiet TINYINT UNSIGNED NOT NULL DEFAULT 0")

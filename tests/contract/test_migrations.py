@@ -2,8 +2,10 @@
 
 import secrets
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from alembic import op
 
 from dev.services import MariaDB, Redis
 from migrations.run import migrate
@@ -123,3 +125,39 @@ def snapshot(settings: Settings) -> tuple[list[tuple[object, ...]], list[tuple[o
     finally:
         for database in databases:
             database.close()
+
+
+def test_a_migration_that_died_goes_on(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MySQL commits each statement that changes a schema by itself."""
+    # Given one that dies behind its first statement, then behind its second, and so on
+    settings = make(1, 1)
+    original = op.execute
+    done = 0
+
+    def dying(after: int) -> Callable[..., None]:
+        def execute(*args: Any) -> None:
+            nonlocal done
+            original(*args)
+            done += 1
+            if done == after:
+                raise InterruptedError
+
+        return execute
+
+    deaths = 0
+    while True:
+        done = 0
+        monkeypatch.setattr(op, "execute", dying(deaths + 1))
+        try:
+            list(migrate(settings))
+            break
+        except InterruptedError:
+            deaths += 1
+    monkeypatch.undo()
+
+    # Then nothing is missing in the end
+    assert deaths > 3
+    open_core(settings).close()
+    before = snapshot(settings)
+    list(migrate(settings))
+    assert snapshot(settings) == before
