@@ -6,7 +6,8 @@
 -- KEYS[4] lease      deleted when a hash is missing, so that a rebuild under way starts over
 -- ARGV[1] conversation, ARGV[2] read id (32 hex)
 -- ARGV[3] version up to which ARGV[4], the unread count, was made
--- Returns the version the caches are at: the caller counts again when it is not ARGV[3].
+-- Returns the version the caches are at: the caller counts again when it is not ARGV[3]; `again` when
+-- the user has read further than the count was made for.
 -- Empty when there was nothing to record in.
 
 local as_of = redis.call('HGET', KEYS[1], '_')
@@ -19,6 +20,7 @@ if as_of ~= ARGV[3] then return as_of end
 
 local ZERO = string.rep('0', 32)
 local marks = redis.call('HGET', KEYS[3], ARGV[1]) or (ZERO .. ZERO .. ZERO)
+if string.sub(marks, 1, 32) > ARGV[2] then return 'again' end
 if string.sub(marks, 1, 32) < ARGV[2] then
   redis.call('HSET', KEYS[3], ARGV[1], ARGV[2] .. string.sub(marks, 33))
 end

@@ -28,6 +28,8 @@ from models.usecases.reading import check_type, fit, page_limit
 from proto import im_pb2
 
 RECOUNTS_MAX = 3
+AGAIN = b"again"
+"""What read.lua answers when another read went further meanwhile."""
 
 
 def contacts(core: Core, user: str, request: im_pb2.ContactsRequest) -> im_pb2.ContactsResponse:
@@ -116,7 +118,8 @@ def _recount(core: Core, shard: Shard, user: str, peer: str) -> tuple[int, str]:
             answer = core.scripts.read(keys=names, args=[field, position.hex(), as_of, count])
             if not answer or answer == cached:
                 return count, position.hex()
-            cached = answer
+            if answer != AGAIN:
+                cached = answer
         core.redis.delete(*names)  # deliveries kept overtaking us: rebuilt on next use
         return count, position.hex()
     except RedisError as error:
