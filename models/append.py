@@ -92,6 +92,11 @@ def append(database: Database, drafts: Sequence[Draft]) -> list[Outcome]:
     ]
 
 
+def stored_before(database: Database, drafts: Sequence[Draft]) -> dict[Key, Outcome]:
+    """The answers to those of the drafts that are repetitions; raises `IMError`."""
+    return database.retried(partial(_resolve, drafts=drafts))
+
+
 def _store(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcome]:
     """Outcomes of all drafts; or, where some were stored before, of those and nothing inserted."""
     try:

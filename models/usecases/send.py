@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 
-from models.append import Draft, Outcome, Stored
+from models.append import Draft, Outcome, Stored, stored_before
 from models.appender import Appender
 from models.content import check_content
 from models.core import Core
@@ -92,6 +92,12 @@ class Sender:
     def _refusal(self, draft: Draft, is_blocked: bool | None) -> Outcome:
         if is_blocked is None:
             return IMError(Code.UNAVAILABLE, "the receiver's block list cannot be read now")
+        try:  # what was stored before the sender was blocked has been answered already
+            before = stored_before(draft.shard.database, [draft])
+        except IMError as error:
+            return error
+        if draft.key in before:
+            return before[draft.key]
         if self._core.settings.blocked_policy == "error":
             return IMError(Code.BLOCKED, "the receiver does not take messages from you")
         return dropped(draft)

@@ -18,7 +18,8 @@ def test_a_blocked_sender_is_refused_until_unblocked(
     # Given
     alice, bob = cluster.pair(apart)
     sender, client = dial(alice, "web.2"), dial(bob)
-    ok(sender.call(text_to(bob, "before")))
+    earlier = text_to(bob, "before")
+    stored = ok(sender.call(earlier))
     watcher = cluster.connect(bob)
 
     # When
@@ -29,6 +30,11 @@ def test_a_blocked_sender_is_refused_until_unblocked(
     request = text_to(bob, "blocked")
     assert refused(sender.call(request)) == "BLOCKED"
     assert not cluster.store.by_sequence(alice, request.sequence)
+    # Then: what was stored before is answered as it was
+    assert ok(sender.call(earlier)) == stored
+    other = text_to(bob, "something else")
+    other.sequence = earlier.sequence
+    assert refused(sender.call(other)) == "SEQUENCE_CONFLICT"
     assert list(ok(client.call(im_pb2.BlockedRequest())).users) == [alice]
     ok(client.call(text_to(alice, "back")))
 

@@ -51,6 +51,10 @@ def test_a_dropped_message_looks_sent_and_is_nowhere(cluster: Cluster, other_web
     alice, bob = cluster.pair("other database")
     client, watcher = cluster.connect(alice, other_web), cluster.connect(bob)
     device = cluster.connect(alice)
+    earlier = text_to(bob, "before")
+    stored = ok(client.call(earlier))
+    watcher.wait_message(stored.id)
+    device.wait_message(stored.id)
     ok(watcher.call(im_pb2.BlockRequest(user=alice)))
 
     # When
@@ -61,14 +65,15 @@ def test_a_dropped_message_looks_sent_and_is_nowhere(cluster: Cluster, other_web
     assert len(answer.id) == 32
     assert answer.send_time > 0
     ok(client.call(request))
+    assert ok(client.call(earlier)) == stored
     # Then: stored nowhere, shown nowhere; what comes later is
     later = ok(client.call(text_to(cluster.person(), "to somebody else")))
     device.wait_message(later.id)
-    assert [m.id for m in device.messages()] == [later.id]
+    assert [m.id for m in device.messages()] == [stored.id, later.id]
     assert not cluster.store.by_sequence(alice, request.sequence)
     ok(watcher.call(im_pb2.PingRequest()))
-    assert not watcher.messages()
-    assert not sync_all(watcher)
+    assert [m.id for m in watcher.messages()] == [stored.id]
+    assert [m.id for m in sync_all(watcher)] == [stored.id]
 
 
 def test_a_full_block_list_says_so(cluster: Cluster, other_web: str) -> None:
