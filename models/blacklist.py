@@ -114,7 +114,7 @@ class Blacklist:
         try:
             pipe = self._redis.pipeline(transaction=False)
             for receiver, sender in pairs:
-                pipe.execute_command("SMISMEMBER", keys.blacklist(receiver), keys.AS_OF, sender)
+                pipe.execute_command("SMISMEMBER", keys.blacklist(receiver), keys.NOBODY, sender)
             answers = pipe.execute()
         except RedisError:
             return self._from_mysql(pairs)
@@ -144,7 +144,7 @@ class Blacklist:
             for user, members in lists.items():
                 self._fill(
                     keys=[keys.blacklist(user), keys.blacklist_lease(user)],
-                    args=[token, SET_TTL_S, keys.AS_OF, *members],
+                    args=[token, SET_TTL_S, keys.NOBODY, *members],
                     client=pipe,
                 )
             pipe.execute()

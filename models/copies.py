@@ -8,11 +8,14 @@ Dying before COMMIT copies nothing; dying after it makes the next delivery find 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pymysql
+import structlog
 from pymysql.constants import ER
 
-from models.log import Row, advance, insert_statement
+from models.log import Row, advance, find_by_sequence, insert_statement
 from models.mysql import Connection, Database, placeholders
 from models.shards import Shard, bucket_of
+
+log = structlog.get_logger()
 
 COPY_ROWS_MAX = 100
 """Rows of one transaction: sends to the same database wait while it holds the counters."""
@@ -71,7 +74,9 @@ def _reconcile(connection: Connection, rows: Mapping[Shard, Sequence[Row]]) -> N
     for shard in shards:
         group = _last_of_each(rows[shard])
         withdrawn = _withdraw_times(connection, shard, group)
-        missing = [row for row in group if row.id not in withdrawn]
+        missing = _without_taken(
+            connection, shard, [row for row in group if row.id not in withdrawn]
+        )
         recalled = [row for row in group if row.withdraw_time and withdrawn.get(row.id) == 0]
         changed = sorted(missing + recalled, key=lambda row: row.version)
         if not changed:
@@ -96,6 +101,22 @@ def _reconcile(connection: Connection, rows: Mapping[Shard, Sequence[Row]]) -> N
                 inserts.append(row)
         if inserts:
             connection.execute(insert_statement(connection, shard, inserts))
+
+
+def _without_taken(connection: Connection, shard: Shard, rows: Sequence[Row]) -> list[Row]:
+    """Leave out rows whose sequence another row of the sender has: that one is the copy.
+
+    So it is when the sender's database lost rows that were delivered, and they are sent again. One
+    row must not hold up all that come behind it.
+    """
+    if not rows:
+        return []
+    taken = find_by_sequence(connection, shard, [(row.sender, row.sequence) for row in rows])
+    left = [row for row in rows if (row.sender, row.sequence) not in taken]
+    for row in rows:
+        if (row.sender, row.sequence) in taken:
+            log.error("not copied: its sequence is taken", shard=shard.number, id=row.id.hex())
+    return left
 
 
 def _withdraw_times(connection: Connection, shard: Shard, rows: Sequence[Row]) -> dict[bytes, int]:

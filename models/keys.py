@@ -53,7 +53,7 @@ def lease(user: str) -> str:
 
 
 def blacklist(user: str) -> str:
-    """Set: the users this user blocks, and `_`, which tells an empty set from a missing one."""
+    """Set: the users this user blocks, and `NOBODY`: an empty set is not a missing one."""
     return f"blacklist:{{{user}}}"
 
 
@@ -173,3 +173,6 @@ def conversation(type_: int, peer: str) -> str:
 
 AS_OF = "_"
 """Field (or member) that says a cache is complete."""
+
+NOBODY = "*"
+"""The same in a set of user ids, none of which is an asterisk."""

@@ -93,3 +93,11 @@ def test_the_list_is_paged_and_limited(settings: Settings, names: tuple[str, str
         assert (first.more, second.more) == (True, False)
     finally:
         core.close()
+
+
+def test_every_user_id_is_one_that_may_be_blocked_or_not(core: Core, elsewhere: Core) -> None:
+    """Nor is any of them taken for the mark of a cached set."""
+    bob = f"bob-{secrets.token_hex(4)}"
+    for _ in range(2):
+        assert core.blacklist.blocked([(bob, "_"), (bob, "-")]) == [False, False]
+        assert elsewhere.blacklist.blocked([(bob, "_"), (bob, "-")]) == [False, False]
