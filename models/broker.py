@@ -33,6 +33,7 @@ def make_celery(settings: Settings) -> Celery:
         task_publish_retry=False,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
         broker_pool_limit=32,  # Flower holds one per inspector while it asks for another

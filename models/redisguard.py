@@ -42,5 +42,6 @@ def forget_another_time(client: Any) -> bool:
         if batch:
             dropped += client.unlink(*batch)
     client.set(keys.SERVER, run_id)
-    log.info("caches dropped: another Redis, or one that lost everything", keys=dropped)
+    if dropped:
+        log.info("caches dropped: another Redis, or one that lost everything", keys=dropped)
     return True

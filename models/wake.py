@@ -30,7 +30,7 @@ def call(scripts: Scripts, shards: Iterable[int], *, aloud: bool = True) -> list
     listens (models/listener.py) spares the others theirs. Not `aloud`: it shall not hear this.
     """
     numbers = sorted(shards)
-    names = [keys.DIRTY, *map(keys.shard_lock, numbers)]
+    names = [keys.DIRTY, keys.LISTENER, *map(keys.shard_lock, numbers)]
     return list(scripts.wake(keys=names, args=[keys.WAKE if aloud else "", LOST_MS, *numbers]))
 
 

@@ -121,6 +121,11 @@ class Hub:
         for start in range(0, len(sessions), RESYNCS_AT_ONCE):
             self.offer_all(sessions[start : start + RESYNCS_AT_ONCE], resync)
             gevent.sleep(RESYNC_PAUSE_S)
+        polls = list(self.polls)
+        for start in range(0, len(polls), RESYNCS_AT_ONCE):
+            for poll in polls[start : start + RESYNCS_AT_ONCE]:
+                poll.miss()
+            gevent.sleep(RESYNC_PAUSE_S)
 
     def _forward(self, channel: bytes, payload: bytes) -> None:
         """Hand a payload to those it is for; one that cannot be read is logged and dropped."""

@@ -66,6 +66,11 @@ class Poll:
                 self.downlinks = None
         self.notify()
 
+    def miss(self) -> None:
+        """Something may have been lost: look whether there is anything new."""
+        self.downlinks = None
+        self.notify()
+
     def kick(self, error: IMError) -> None:
         """End with an error."""
         self.ended = error

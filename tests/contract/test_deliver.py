@@ -361,3 +361,47 @@ def test_a_long_delivery_goes_on_in_the_next_task(
     chat.deliverer.deliver(left)
     assert chat.deliverer.sweep() == []
     assert len(mailbox(chat, receiver)) == 1
+
+
+def test_a_row_that_cannot_be_copied_holds_up_nobody(
+    chat: Chat, user_in: Callable[[int], str]
+) -> None:
+    """The sender's database lost a row that was delivered, and the client sends it again."""
+    # Given
+    alice, bob, carol = user_in(0), user_in(1), user_in(1)
+    chat.send(alice, bob, "lost", sequence="again")
+    chat.deliver_all()
+    shard = chat.core.shards.of_user(alice)
+    shard.database.execute(f"DELETE FROM {shard.table} WHERE sender = %s", (alice,))
+
+    # When
+    chat.send(alice, bob, "lost", sequence="again")
+    behind = chat.send(alice, carol, "behind it").id
+    chat.deliver_all()
+
+    # Then: bob has it once, and everything behind it is delivered
+    assert len(mailbox(chat, bob)) == 1
+    assert [row.id.hex() for row in mailbox(chat, carol)] == [behind]
+    assert chat.deliverer.sweep() == []
+
+
+def test_who_only_seems_to_listen_is_not_relied_on(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis = chat.core.redis
+    with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+        # Given somebody on the channel who is no delivery
+        pubsub.subscribe(keys.WAKE)
+        pubsub.get_message(timeout=5)
+        assert call(chat.core.scripts, [0]) == [0]
+
+        # When it is one, it is relied on
+        redis.delete(keys.DIRTY)
+        redis.set(keys.LISTENER, "frozen", px=60_000)
+        assert call(chat.core.scripts, [0]) == []
+        assert call(chat.core.scripts, [0]) == []
+
+        # Then: for no longer than a task, as it may be frozen
+        monkeypatch.setattr("models.wake.LOST_MS", -1)
+        assert call(chat.core.scripts, [0]) == [0]
+        redis.delete(keys.LISTENER)

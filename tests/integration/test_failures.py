@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from websockets.exceptions import InvalidHandshake
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.device import Closed
+from tests.support.parked import parked
 from tests.support.wait import DEADLINE_S, wait_until
 from tests.support.wire import insist, ok, refused, sync_all, text_to
 from tests.support.ws import WebSocketClient
@@ -22,6 +24,9 @@ REQUEST_TIMEOUT_S = 6.0
 
 GRACE_S = 1.5
 """For this machine being busy."""
+
+LONG_S = 24
+"""How long a poll waits."""
 
 STOP_S = 10.0
 """IM_DRAIN_S, and as much again."""
@@ -303,3 +308,21 @@ def _unread(cluster: Cluster, user: str, peer: str) -> int:
     with cluster.connect(user) as client:
         contacts = ok(client.call(im_pb2.ContactsRequest())).contacts
     return next((c.unread for c in contacts if c.peer == peer), -1)
+
+
+def test_a_poll_that_waits_through_a_gap_is_answered(fragile: Cluster) -> None:
+    # Given a poll, and what is published while its process is not subscribed
+    alice, bob = fragile.pair("other shard")
+    client, polls = fragile.connect(alice), fragile.polls(bob)
+    with (
+        fragile.redis_client() as redis,
+        parked(fragile, bob, partial(polls.poll, 0, LONG_S)) as poll,
+    ):
+        started = time.monotonic()
+        redis.client_kill_filter(_type="pubsub")
+        sent = ok(client.call(text_to(bob))).id
+
+        # Then: it hears of it before its time is over
+        answer = ok(poll.result())
+    assert [message.id for message in answer.messages] == [sent]
+    assert time.monotonic() - started < LONG_S - GRACE_S
