@@ -5,6 +5,7 @@ ROOMS := proto models tasks web dev bench migrations
 PROTOS := proto/im.proto proto/views.proto
 PROTOC := $(PY) -m grpc_tools.protoc -I.
 GENERATED := $(foreach p,$(PROTOS:.proto=),$(p)_pb2.py $(p)_pb2.pyi)
+CLIENT := client/python/im_client
 
 .PHONY: help run test lint fmt proto docs bench setup clean
 
@@ -21,13 +22,17 @@ lint: ## style, types, imports between rooms, freshness of generated code
 	@dev/setup.sh python
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
-	@$(PY) -m mypy --strict $(ROOMS)
+	@$(PY) -m mypy --strict $(ROOMS) $(CLIENT) client/python/conformance
 	@$(PY) -m mypy tests
-	@.venv/bin/lint-imports 
+	@PYTHONPATH=client/python .venv/bin/lint-imports
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
 	$(PROTOC) --python_out=$$fresh --pyi_out=$$fresh $(PROTOS) && \
 	for file in $(GENERATED); do \
 		cmp -s $$file $$fresh/$$file || { echo "$$file is stale: run make proto"; exit 1; }; \
+	done && \
+	for file in im_pb2.py im_pb2.pyi; do \
+		cmp -s $(CLIENT)/_proto/$$file $$fresh/proto/$$file || \
+		{ echo "$(CLIENT)/_proto/$$file is stale: run make proto"; exit 1; }; \
 	done
 	@$(PY) -m dev.docs --check
 
@@ -39,6 +44,7 @@ fmt: ## put the code into the house format
 proto: ## generate the Python code of proto/*.proto
 	@dev/setup.sh python
 	@$(PROTOC) --python_out=. --pyi_out=. $(PROTOS)
+	@cp proto/im_pb2.py proto/im_pb2.pyi $(CLIENT)/_proto/
 
 docs: ## generate docs/openapi.json and the tables of docs/protocol.md
 	@dev/setup.sh python

@@ -24,7 +24,7 @@ def _plays() -> Iterator[Any]:
                     )
 
 
-@pytest.mark.parametrize(("sdk", "scenario", "transport"), _plays())
+@pytest.mark.parametrize(("sdk", "scenario", "transport"), list(_plays()))
 def test_scenario(
     platform_for_sdks: Cluster,  # noqa: F811
     sdk: SDK,

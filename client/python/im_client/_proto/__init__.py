@@ -1,0 +1,1 @@
+"""The protocol, generated from proto/im.proto: do not edit, run `make proto`."""

@@ -1,0 +1,73 @@
+"""Sends what waits in the outbox: in order within a conversation, conversations side by side."""
+
+import asyncio
+
+from im_client.backoff import Backoff
+from im_client.errors import NotConnected, ServerError
+from im_client.links import Link
+from im_client.local import Local
+from im_client.model import Conversation
+from im_client.store.outbox import Waiting
+
+CONVERSATIONS_MAX = 8
+ANSWER_S = 10.0
+SESSION_ERRORS = frozenset({"UNAUTHENTICATED", "TOKEN_REVOKED", "KICKED"})
+"""Refusals of the connection, not of the message."""
+
+
+class Sender:
+    """Made anew for each link."""
+
+    def __init__(self, link: Link, local: Local, backoff: tuple[float, float]) -> None:
+        self._link = link
+        self._local = local
+        self._backoff = backoff
+        self._sending: dict[Conversation, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Send until the link is over or this is cancelled."""
+        try:
+            while not self._link.over.is_set():
+                changed = self._local.changed.next()
+                for waiting in await self._local.read(self._local.store.outbox.heads):
+                    if len(self._sending) >= CONVERSATIONS_MAX:
+                        break
+                    if waiting.conversation not in self._sending:
+                        task = asyncio.create_task(self._send(waiting))
+                        self._sending[waiting.conversation] = task
+                await changed.wait()
+        finally:
+            for task in self._sending.values():
+                task.cancel()
+            await asyncio.gather(*self._sending.values(), return_exceptions=True)
+
+    async def _send(self, waiting: Waiting) -> None:
+        try:
+            await self._insist(waiting)
+        finally:
+            del self._sending[waiting.conversation]
+            self._local.changed.fire()  # there is room for the next
+
+    async def _insist(self, waiting: Waiting) -> None:
+        """Send until it is acknowledged, refused for good, or the link is over."""
+        outbox = self._local.store.outbox
+        backoff = Backoff(*self._backoff)
+        while not self._link.over.is_set():
+            try:
+                answer = await self._link.call(waiting.request, ANSWER_S)
+            except NotConnected:
+                await asyncio.sleep(backoff.next_s())
+                continue
+            if not answer.error.code:
+                await self._local.write(outbox.acked, waiting.number, answer.id, answer.send_time)
+                return
+            error = ServerError(answer.error)
+            if error.name in SESSION_ERRORS:
+                self._link.abort()
+            elif error.retryable:
+                await asyncio.sleep(backoff.next_s(error.retry_after_s))
+            else:
+                await self._local.write(
+                    outbox.failed, waiting.number, error.name, answer.error.message
+                )
+                return

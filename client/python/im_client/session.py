@@ -1,0 +1,101 @@
+"""The life of one authenticated connection: catch up, take pushes, send, keep alive."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from im_client._proto import im_pb2
+from im_client.errors import ImError, NotConnected
+from im_client.events import Event
+from im_client.links import Link, Push
+from im_client.links.link import FAREWELLS
+from im_client.local import Local
+from im_client.options import Options
+from im_client.sender import Sender
+from im_client.syncer import Syncer
+
+log = logging.getLogger("im_client")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a connection ended: the server's refusal, if it said one, and how long to stay away."""
+
+    refusal: str = ""
+    text: str = ""
+    delay_s: float = 0.0
+
+
+class Session:
+    """See the module; `ready` is set once the store is level with the server."""
+
+    def __init__(
+        self,
+        link: Link,
+        auth: im_pb2.AuthResponse,
+        local: Local,
+        options: Options,
+        tell: Callable[[Event], None],
+        ready: Callable[[], None],
+    ) -> None:
+        self.link = link
+        self._auth = auth
+        self._options = options
+        self._ready = ready
+        self._syncer = Syncer(link, local, tell)
+        self._sender = Sender(link, local, (options.backoff_least_s, options.backoff_most_s))
+
+    async def run(self) -> Ending:
+        """Serve the link until it is over, then leave nothing of it behind."""
+        jobs: list[Coroutine[Any, Any, Any]] = [
+            self.link.over.wait(),
+            self._receive(),
+            self._beat(),
+            self._sender.run(),
+        ]
+        tasks = [asyncio.create_task(job) for job in jobs]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            await self.link.close()
+        for outcome in outcomes:
+            if isinstance(outcome, ImError):
+                log.info("connection over: %s", outcome.name)
+            elif isinstance(outcome, Exception):
+                log.error("connection failed", exc_info=outcome)
+        return _ending(self.link.farewell)
+
+    async def _receive(self) -> None:
+        await self._syncer.catch_up(self._auth)
+        self._ready()
+        async for push in self.link.pushes(lambda: self._syncer.cursors):
+            if push.cmd in FAREWELLS:
+                return
+            await self._syncer.handle(push)
+
+    async def _beat(self) -> None:
+        """Ping as often as the server advised; a pong that does not come ends the link."""
+        if not self._auth.heartbeat_s:
+            await self.link.over.wait()
+        while True:
+            await asyncio.sleep(self._auth.heartbeat_s)
+            try:
+                pong = await self.link.call(im_pb2.PingRequest(), self._options.pong_timeout_s)
+            except NotConnected:
+                self.link.abort()
+                return
+            if not pong.error.code:
+                self.link.inject(Push(im_pb2.CMD_PING, pong))
+
+
+def _ending(farewell: Push | None) -> Ending:
+    if farewell is None:
+        return Ending()
+    if farewell.cmd == im_pb2.CMD_PUSH_GO_AWAY:
+        return Ending(delay_s=farewell.body.delay_ms / 1000)
+    return Ending(refusal=farewell.body.error.name, text=farewell.body.error.message)
