@@ -217,7 +217,8 @@ class Syncer:
 
     async def _conversations(self, push: im_pb2.ConversationsPush) -> None:
         if push.changed:
-            await self._tidying.refresh_contacts()
+            if not await self._tidying.refresh_contacts():
+                return
         elif push.all:
             await self._tidying.clear_all()
         else:

@@ -23,8 +23,11 @@ class Tidying:
         self._local = local
         self._store = local.store
 
-    async def refresh_contacts(self) -> None:
-        """Read positions, names and settings of all conversations; forget deleted ones."""
+    async def refresh_contacts(self) -> bool:
+        """Read positions, names and settings of all conversations; forget deleted ones.
+
+        Whether anything was new.
+        """
         contacts: list[im_pb2.Contact] = []
         more = True
         while more:
@@ -33,8 +36,11 @@ class Tidying:
             assert isinstance(answer, im_pb2.ContactsResponse)
             contacts += answer.contacts
             more = answer.more and bool(answer.contacts)
-        for conversation in await self._local.write(self._store.conversations.take, contacts):
+        take = self._store.conversations.take
+        unlisted, changed = await self._local.write(take, contacts)
+        for conversation in unlisted:
             await self.clear(conversation)
+        return changed or bool(unlisted)
 
     async def clear_all(self) -> None:
         """Every conversation was deleted on some device."""

@@ -2,7 +2,7 @@
 
 from im_client._proto import im_pb2
 from im_client.model import GROUP, PERSON, Contact, Conversation
-from im_client.store.database import Database
+from im_client.store.database import Database, Row
 from im_client.store.logs import Logs
 from im_client.store.pending import note
 
@@ -57,63 +57,84 @@ class Conversations:
         )
         return int(count), int(mentions)
 
-    def take(self, contacts: list[im_pb2.Contact]) -> list[Conversation]:
-        """The server's whole contact list; those we show and it does not are returned."""
+    def take(self, contacts: list[im_pb2.Contact]) -> tuple[list[Conversation], bool]:
+        """The server's whole contact list.
+
+        Returns those we show and it does not, and whether anything changed. What others, or other
+        devices, have read meanwhile is told, except the first time.
+        """
+        before = self._rows()
         with self._db.transaction():
+            quiet = not self._db.get("met_contacts")
+            self._db.set("met_contacts", 1)
             for contact in contacts:
-                self._db.run(
-                    "INSERT INTO conversation (type, peer, read, peer_read, muted, name, avatar)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (type, peer) DO UPDATE SET"
-                    " read = MAX(read, excluded.read), muted = excluded.muted,"
-                    " peer_read = MAX(peer_read, excluded.peer_read),"
-                    " name = CASE WHEN excluded.name = '' THEN name ELSE excluded.name END,"
-                    " avatar = CASE WHEN excluded.name = '' THEN avatar ELSE excluded.avatar END",
-                    (
-                        contact.type,
-                        contact.peer,
-                        contact.read,
-                        contact.peer_read,
-                        int(contact.muted),
-                        contact.profile.name,
-                        contact.profile.avatar,
-                    ),
-                )
-                if contact.type == GROUP:
-                    self._db.run(
-                        "UPDATE chat_group SET info = ? WHERE id = ?",
-                        (contact.group.SerializeToString(), contact.peer),
-                    )
+                conversation = Conversation(contact.type, contact.peer)
+                self._describe(contact)
+                self._move(conversation, "read", self._user, contact.read, quiet)
+                if contact.type == PERSON:
+                    self._move(conversation, "peer_read", contact.peer, contact.peer_read, quiet)
         listed = {(contact.type, contact.peer) for contact in contacts}
-        return [
+        unlisted = [
             contact.conversation
             for contact in self.contacts()
             if (contact.conversation.type, contact.conversation.id) not in listed
         ]
+        return unlisted, self._rows() != before
+
+    def _describe(self, contact: im_pb2.Contact) -> None:
+        self._db.run(
+            "INSERT INTO conversation (type, peer, muted, name, avatar) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (type, peer) DO UPDATE SET muted = excluded.muted,"
+            " name = CASE WHEN excluded.name = '' THEN name ELSE excluded.name END,"
+            " avatar = CASE WHEN excluded.name = '' THEN avatar ELSE excluded.avatar END",
+            (
+                contact.type,
+                contact.peer,
+                int(contact.muted),
+                contact.profile.name,
+                contact.profile.avatar,
+            ),
+        )
+        if contact.type == GROUP:
+            self._db.run(
+                "UPDATE chat_group SET info = ? WHERE id = ?",
+                (contact.group.SerializeToString(), contact.peer),
+            )
 
     def read(self, conversation: Conversation, reader: str, message_id: str) -> None:
         """Somebody has read up to a message; older news change nothing and are not told."""
         own = reader == self._user
-        if not own and conversation.type == GROUP:
+        if own or conversation.type == PERSON:
+            with self._db.transaction():
+                column = "read" if own else "peer_read"
+                self._move(conversation, column, reader, message_id, quiet=False)
+
+    def _move(
+        self, conversation: Conversation, column: str, reader: str, message_id: str, quiet: bool
+    ) -> None:
+        """Move a read position forward; inside a transaction."""
+        if not message_id.strip("0"):
             return
-        column = "read" if own else "peer_read"
-        with self._db.transaction():
-            changed = self._db.run(
-                f"INSERT INTO conversation (type, peer, {column}) VALUES (?, ?, ?)"
-                f" ON CONFLICT (type, peer) DO UPDATE SET {column} = excluded.{column}"
-                f" WHERE {column} < excluded.{column}",
-                (conversation.type, conversation.id, message_id),
+        changed = self._db.run(
+            f"INSERT INTO conversation (type, peer, {column}) VALUES (?, ?, ?)"
+            f" ON CONFLICT (type, peer) DO UPDATE SET {column} = excluded.{column}"
+            f" WHERE {column} < excluded.{column}",
+            (conversation.type, conversation.id, message_id),
+        )
+        if changed and not quiet:
+            own = reader == self._user
+            note(
+                self._db,
+                "read",
+                type=conversation.type,
+                peer=conversation.id,
+                reader=reader,
+                message_id=message_id,
+                unread=self.unread(conversation, message_id)[0] if own else 0,
             )
-            if changed:
-                unread = self.unread(conversation, message_id)[0] if own else 0
-                note(
-                    self._db,
-                    "read",
-                    type=conversation.type,
-                    peer=conversation.id,
-                    reader=reader,
-                    message_id=message_id,
-                    unread=unread,
-                )
+
+    def _rows(self) -> list[Row]:
+        return self._db.query("SELECT * FROM conversation")
 
     def clear(self, conversation: Conversation, before: str) -> None:
         """Forget the messages before an id: the user deleted the conversation."""
@@ -150,8 +171,3 @@ class Conversations:
                 "UPDATE conversation SET whole = 1 WHERE type = ? AND peer = ?",
                 (conversation.type, conversation.id),
             )
-
-    def all_persons(self) -> list[Conversation]:
-        """Conversations with users that hold something."""
-        rows = self._db.query("SELECT peer FROM conversation WHERE type = 0 AND last_id <> ''")
-        return [Conversation(PERSON, peer) for (peer,) in rows]
