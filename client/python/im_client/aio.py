@@ -7,7 +7,6 @@ shared between clients: as many accounts as you like live in one process, each w
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,19 +16,19 @@ from google.protobuf.message import Message as Body
 
 from im_client import media
 from im_client._proto import im_pb2
-from im_client.calls import Calls, Target, conversation_of
+from im_client.calls import Target, conversation_of
 from im_client.connector import Connector
 from im_client.dispatcher import Callback, Dispatcher
 from im_client.endpoints import Endpoint
 from im_client.errors import Closed, ImError, NotConnected, check
 from im_client.events import Event, FrameEvent
 from im_client.local import Local
-from im_client.model import Contact, Conversation, Message, Queued
+from im_client.model import Queued
 from im_client.options import Options, Token
+from im_client.reading import Reading
 
 E = TypeVar("E", bound=Event)
 R = TypeVar("R")
-HISTORY_PAGE = 200
 
 
 class Refused(ImError):
@@ -40,7 +39,7 @@ class Refused(ImError):
         self.name = name
 
 
-class Client(Calls):
+class Client(Reading):
     """One user on one device. Callbacks are given by `on` before `start`."""
 
     def __init__(
@@ -223,41 +222,6 @@ class Client(Calls):
     async def forget(self, key: str) -> bool:
         """Take a refused message out of the outbox."""
         return await self._local.write(self._store.outbox.forget, key)
-
-    # ------------------------------------------------------------ reading
-
-    async def contacts(self, limit: int = 0) -> list[Contact]:
-        """The contact list from the local store, newest first; 0: all of it."""
-        return await self._local.read(self._store.conversations.contacts, limit)
-
-    async def history(self, target: Target, *, before: str = "", limit: int = 50) -> list[Message]:
-        """The newest messages before an id (empty: the end), oldest first.
-
-        From the local store; the server is asked where that holds fewer, if there is a connection.
-        """
-        conversation = conversation_of(target)
-        logs, conversations = self._store.logs, self._store.conversations
-        found = await self._local.read(logs.messages, conversation, before, limit)
-        if len(found) >= limit or not self.online:
-            return found
-        if await self._local.read(conversations.whole, conversation):
-            return found
-        with suppress(ImError):  # what is here is still true
-            await self._fetch(conversation, found[0].id if found else before)
-        return await self._local.read(logs.messages, conversation, before, limit)
-
-    async def _fetch(self, conversation: Conversation, before: str) -> None:
-        page = await self.call(
-            im_pb2.HistoryRequest(
-                type=conversation.type,
-                peer=conversation.id,
-                before=before,
-                limit=HISTORY_PAGE,
-            )
-        )
-        await self._local.write(self._store.logs.take_history, conversation, page.messages)
-        if not page.more:
-            await self._local.write(self._store.conversations.set_whole, conversation)
 
     # ------------------------------------------------------------ asking
 

@@ -1,0 +1,1 @@
+"""The `im` command: the Python SDK in a terminal."""
