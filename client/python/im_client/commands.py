@@ -2,7 +2,7 @@
 
 The protocol names them alike: CMD_GROUP_INFO is the command `group_info`, its request is
 GroupInfoRequest, its answer GroupInfoResponse where there is one; what changes a group answers
-GroupResponse, everything else Reply. Downlinks are CMD_PUSH_X and XPush.
+GroupResponse, everything else Reply but for `_EXCEPTIONS`. Downlinks are CMD_PUSH_X and XPush.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from im_client._proto import im_pb2
 
 _MARS = ("NONE", "NOOP", "SIGNALLING")
+_EXCEPTIONS: dict[str, type[Message]] = {"PRESENCE_SUBSCRIBE": im_pb2.PresenceResponse}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ def _commands() -> tuple[Command, ...]:
         name = full.removeprefix("CMD_")
         if name in _MARS or name.startswith("PUSH_"):
             continue
-        usual = im_pb2.GroupResponse if name.startswith("GROUP_") else im_pb2.Reply
+        usual: type[Message] = im_pb2.GroupResponse if name.startswith("GROUP_") else im_pb2.Reply
+        usual = _EXCEPTIONS.get(name, usual)
         found.append(
             Command(
                 number,
