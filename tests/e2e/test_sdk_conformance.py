@@ -26,7 +26,7 @@ def _plays() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("sdk", "scenario", "transport"), list(_plays()))
 def test_scenario(
-    platform_for_sdks: Cluster,  # noqa: F811
+    platform_for_sdks: Cluster,
     sdk: SDK,
     scenario: dict[str, Any],
     transport: str,

@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from im_client import framing
 from im_client.framing import Decoder, Frame, FrameError
-
 from proto import frame as server
 
 GOLDEN = bytes.fromhex(  # made by Mars' own packer

@@ -5,10 +5,10 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from im_client import commands, groupsversion
 from im_client.backoff import Backoff
 from im_client.endpoints import Endpoint
-
 from proto import groupsversion as server_groupsversion
 from proto.commands import COMMANDS
 

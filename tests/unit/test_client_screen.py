@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from im_client.terminal import screen, texts
 
 TEXTS = st.text(max_size=200)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from im_client._proto import im_pb2
 from im_client.errors import StoreInUse, StoreTooNew, WrongUser
 from im_client.events import AckedEvent, FailedEvent, GroupEvent, MessageEvent, ReadEvent, Stored

@@ -15,6 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from google.protobuf import json_format
+
 from im_client import (
     AckedEvent,
     Closed,
