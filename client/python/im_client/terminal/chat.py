@@ -214,7 +214,7 @@ class Chat:
         print(line, flush=True)
 
     def _again(self) -> None:
-        if self._prompt:
+        if self._prompt and self._begun:
             print(self._prompt, end="")
         sys.stdout.flush()
 

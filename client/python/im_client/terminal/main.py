@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(say("log_in_first"))
     if args.command == "logout":
         profile.forget(home)
-        print(say("logged_out", path=found.store(home)))
+        print(say("logged_out"))
         return 0
     context = Context(home, found, say, uploader=_uploader(args, found.ca))
     return _run(_job(args, context), context)

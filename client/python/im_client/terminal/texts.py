@@ -6,7 +6,7 @@ from collections.abc import Mapping
 ENGLISH = {
     "password": "Password for {user}: ",
     "logged_in": "Logged in as {user}.",
-    "logged_out": "Logged out; the local messages stay in {path}.",
+    "logged_out": "Logged out; the messages stay in this folder.",
     "log_in_first": "Log in first: im login USER_CENTRE_URL --user NAME --server ENDPOINT",
     "log_in_again": "The server does not take the token ({name}): log in again.",
     "wrong_login": "The user centre refused: {why}",
@@ -67,7 +67,7 @@ ENGLISH = {
 CHINESE = {
     "password": "{user} 的密码：",
     "logged_in": "已登录：{user}。",
-    "logged_out": "已退出登录；本地消息保留在 {path}。",
+    "logged_out": "已退出登录；消息仍保留在本地。",
     "log_in_first": "请先登录：im login 用户中心网址 --user 用户名 --server 服务器地址",
     "log_in_again": "服务器不接受该令牌（{name}），请重新登录。",
     "wrong_login": "用户中心拒绝了登录：{why}",
