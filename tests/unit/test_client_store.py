@@ -182,6 +182,8 @@ def test_a_deleted_conversation_is_forgotten_up_to_a_message(store: Store) -> No
 def test_a_store_is_of_one_process_one_user_and_no_newer_schema(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     first = Store(path, "alice")
+    for file in tmp_path.iterdir():
+        assert file.stat().st_mode & 0o077 == 0, f"{file.name} is nobody else's"
     with pytest.raises(StoreInUse):
         Store(path, "alice")
     first.close()

@@ -5,6 +5,7 @@ loses power may lose the last moments, which sync brings back. What only exists 
 asks for `durable` transactions, which survive that too.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ class Database:
         Raises `StoreInUse` while another process has it open, `StoreTooNew` when a newer version
         of this package wrote it.
         """
+        if str(path) != ":memory:":  # its files are nobody else's
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         self._db = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
         try:
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
