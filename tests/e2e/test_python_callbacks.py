@@ -2,9 +2,13 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import pytest
+
 from dev.environment import ROOT
+from im_client import Closed, MessageEvent
 from tests.support.sdkphones import Phones, phones, platform_for_sdks  # noqa: F401
 
 _DIES_IN_A_CALLBACK = """
@@ -63,3 +67,53 @@ def test_a_process_that_dies_in_a_callback_is_told_again_under_the_same_number(
     assert told[1].split()[1] == "two"
     assert int(told[1].split()[0]) > int(number)
     assert process.returncode == 0
+
+
+def test_closing_lets_the_callback_finish(phones: Phones) -> None:
+    alice, bob = phones.cluster.pair()
+    writer, reader = phones.start(bob), phones.make(alice)
+    entered, leave, left = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(event: MessageEvent) -> None:
+        entered.set()
+        assert leave.wait(30)
+        left.set()
+
+    reader.on(MessageEvent, slow)
+    reader.start()
+    reader.wait_ready()
+    writer.wait_acked(writer.send_text(alice, "one"))
+    assert entered.wait(30)
+    # When the client is closed while a callback runs
+    closing = threading.Thread(target=reader.close)
+    closing.start()
+    assert not left.is_set()
+    leave.set()
+    closing.join(30)
+    # Then that callback has returned, and is not told again
+    assert left.is_set()
+    again = phones.start(alice)
+    writer.wait_acked(writer.send_text(alice, "two"))
+    phones.wait_texts(again, "two")
+
+
+def test_a_callback_may_close_the_client(phones: Phones) -> None:
+    alice, bob = phones.cluster.pair()
+    writer, reader = phones.start(bob), phones.make(alice)
+    closed = threading.Event()
+
+    def close(event: MessageEvent) -> None:
+        reader.close()
+        closed.set()
+
+    reader.on(MessageEvent, close)
+    reader.start()
+    reader.wait_ready()
+    writer.wait_acked(writer.send_text(alice, "one"))
+    assert closed.wait(30)
+    with pytest.raises(Closed):
+        reader.send_text(bob, "too late")
+    # It was told what it closed over
+    again = phones.start(alice)
+    writer.wait_acked(writer.send_text(alice, "two"))
+    phones.wait_texts(again, "two")

@@ -66,8 +66,9 @@ class Client(Reading):
         self._store = self._local.store
         self._dispatcher = Dispatcher(self._local)
         self._taps: list[Callable[[FrameEvent], None]] = []
+        self._watched: set[str] = set()
         self._connector: Connector | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._connecting: asyncio.Task[None] | None = None
 
     def on(self, kind: type[E], callback: Callback[E]) -> Callable[[], None]:
         """Call it, or await it, for each event of this kind; the answer takes it back.
@@ -94,17 +95,22 @@ class Client(Reading):
             await self._with_device(),
             self._dispatcher.tell,
             self._show if self._taps else None,
+            self._watched,
         )
-        for job in (self._dispatcher.run(), self._connector.run()):
-            self._tasks.append(asyncio.create_task(job))
+        self._dispatcher.start()
+        self._connecting = asyncio.create_task(self._connector.run())
 
-    async def close(self) -> None:
-        """End the connection and close the store; what waits in the outbox waits there."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    async def close(self, *, wait_for_callback: bool = True) -> None:
+        """End the connection and close the store; what waits in the outbox waits there.
+
+        The callback that runs is finished first, unless it is the one that closes.
+        """
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
         if self._connector is not None and self._connector.closed is None:
             self._connector.end(Closed())
+        await self._dispatcher.stop(wait=wait_for_callback)
         await asyncio.get_running_loop().run_in_executor(None, self._local.close)
 
     async def __aenter__(self) -> Self:

@@ -1,7 +1,7 @@
 """The commands as methods: everything that is a question to the server, or an order to it.
 
-`Calls` needs `call` and `_local` from the class it is mixed into. All of these raise `ServerError`
-when the server refuses, and `NotConnected` when no answer comes in time.
+`Calls` needs `call`, `_local` and `_watched` from the class it is mixed into. All of these raise
+`ServerError` when the server refuses, and `NotConnected` when no answer comes in time.
 """
 
 import uuid
@@ -28,6 +28,7 @@ class Calls:
 
     user: str
     _local: Local
+    _watched: set[str]
 
     async def call(self, request: Body, timeout_s: float | None = None) -> Any:
         """The answer to any request of the protocol."""
@@ -102,12 +103,21 @@ class Calls:
         return found
 
     async def presence(self, *users: str, watch: bool = False) -> list[im_pb2.Presence]:
-        """Who of up to 100 users is there; `watch`: changes come as events on this connection."""
+        """Who of up to 100 users is there; `watch`: changes come as events from now on.
+
+        At most 200 are watched, and not over long polls.
+        """
         if watch:
+            self._watched.update(users)
             answer = await self.call(im_pb2.PresenceSubscribeRequest(users=users))
         else:
             answer = await self.call(im_pb2.PresenceRequest(users=users))
         return list(answer.presences)
+
+    async def unwatch(self, *users: str) -> None:
+        """No more events about these users; none named: about anybody."""
+        self._watched.difference_update(users or set(self._watched))
+        await self.call(im_pb2.PresenceUnsubscribeRequest(users=users))
 
     async def devices(self) -> list[im_pb2.Device]:
         """Where this user is connected, and where they were seen before."""

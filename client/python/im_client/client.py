@@ -22,6 +22,7 @@ from google.protobuf.message import Message as Body
 from im_client import aio
 from im_client._proto import im_pb2
 from im_client.calls import Target
+from im_client.errors import Closed
 from im_client.events import Event, FrameEvent
 from im_client.model import Contact, Message, Queued
 from im_client.options import Options, Token
@@ -43,7 +44,8 @@ class Client:
         options: Options | None = None,
     ) -> None:
         self._loop = asyncio.new_event_loop()
-        self._callbacks = ThreadPoolExecutor(1, "im-callbacks")
+        self._callback_threads = f"im-callbacks-{id(self):x}"
+        self._callbacks = ThreadPoolExecutor(1, self._callback_threads)
         self._thread = threading.Thread(target=self._loop.run_forever, name="im", daemon=True)
         self._thread.start()
         self._is_closed = False
@@ -74,7 +76,7 @@ class Client:
         if self._is_closed:
             return
         self._is_closed = True
-        self._run(self._aio.close())
+        self._run(self._aio.close(wait_for_callback=not self._is_in_callback()))
         self._stop()
 
     def __enter__(self) -> Self:
@@ -170,6 +172,9 @@ class Client:
     def presence(self, *users: str, watch: bool = False) -> list[im_pb2.Presence]:
         return self._run(self._aio.presence(*users, watch=watch))
 
+    def unwatch(self, *users: str) -> None:
+        self._run(self._aio.unwatch(*users))
+
     def devices(self) -> list[im_pb2.Device]:
         return self._run(self._aio.devices())
 
@@ -205,16 +210,22 @@ class Client:
     # ------------------------------------------------------------ inside
 
     def _run(self, job: Coroutine[Any, Any, R]) -> R:
+        if self._loop.is_closed() or not self._thread.is_alive():
+            job.close()
+            raise Closed
         if threading.current_thread() is self._thread:
             job.close()
             raise RuntimeError("use im_client.aio inside the event loop")
         return asyncio.run_coroutine_threadsafe(job, self._loop).result()
 
+    def _is_in_callback(self) -> bool:
+        return threading.current_thread().name.startswith(self._callback_threads)
+
     def _stop(self) -> None:
-        own = threading.current_thread().name.startswith("im-callbacks")
-        self._callbacks.shutdown(wait=not own)
+        self._callbacks.shutdown(wait=not self._is_in_callback())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.run_until_complete(_cancel_the_rest())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
@@ -223,3 +234,11 @@ async def _make(
     user: str, token: Token, endpoints: list[str], store: Path | str, options: Options | None
 ) -> aio.Client:
     return aio.Client(user, token, endpoints, store=store, options=options)
+
+
+async def _cancel_the_rest() -> None:
+    """End what is still to run in this loop."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

@@ -5,7 +5,6 @@ for again once. A server that goes away says when to come back.
 """
 
 import asyncio
-import inspect
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from contextlib import suppress
 
 from im_client._proto import im_pb2
 from im_client.backoff import Backoff
+from im_client.called import called
 from im_client.endpoints import Endpoint
 from im_client.errors import Closed, NotConnected, ServerError, WrongUser
 from im_client.events import Event, KickedEvent, StateEvent
@@ -39,6 +39,7 @@ class Connector:
         options: Options,
         tell: Callable[[Event], None],
         tap: Tap | None,
+        watched: set[str],
     ) -> None:
         self.session: Session | None = None
         self.ready = False
@@ -53,6 +54,7 @@ class Connector:
         self._options = options
         self._tell = tell
         self._tap = tap
+        self._watched = watched
         self._context = options.ssl_context()
         self._backoff = Backoff(options.backoff_least_s, options.backoff_most_s)
         self._state = ""
@@ -108,7 +110,13 @@ class Connector:
         if auth.server_time:
             self.server_ahead_s = auth.server_time / 1000 - self._options.clock()
         self.session = Session(
-            link, auth, self._local, self._options, self._tell, self._became_ready
+            link,
+            auth,
+            self._local,
+            self._options,
+            self._tell,
+            self._became_ready,
+            self._watched,
         )
         self._say("online", transport=link.transport)
         try:
@@ -194,8 +202,7 @@ class Connector:
             return False
         before = self._last_token
         try:
-            given = self._token()
-            self._last_token = await given if inspect.isawaitable(given) else given
+            self._last_token = await called(self._token)
         except Exception as error:
             log.exception("the token callback failed")
             raise NotConnected("no token") from error

@@ -3,6 +3,7 @@
 See `im_client.events` for what is guaranteed.
 """
 
+import asyncio
 import inspect
 import logging
 from collections import deque
@@ -10,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from im_client.events import ContactsEvent, Event, Stored
-from im_client.local import Local, Signal
+from im_client.local import Local
 
 log = logging.getLogger("im_client")
 
@@ -25,7 +26,9 @@ class Dispatcher:
         self._local = local
         self._callbacks: list[tuple[type[Event], Callback[Any]]] = []
         self._moments: deque[Event] = deque()
-        self._told = Signal()
+        self._task: asyncio.Task[None] | None = None
+        self._telling: Stored | None = None
+        self._stop = asyncio.Event()
 
     def on(self, kind: type[E], callback: Callback[E]) -> Callable[[], None]:
         """Call it for each event of this kind; the answer takes it back."""
@@ -40,17 +43,39 @@ class Dispatcher:
         self._moments.append(event)
         self._local.changed.fire()
 
-    async def run(self) -> None:
-        """Tell events until cancelled."""
+    def start(self) -> None:
+        """Begin to tell."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self, *, wait: bool = True) -> None:
+        """Tell no more, once the callback that runs has returned.
+
+        Without `wait`, or inside a callback, the one that runs counts as told.
+        """
+        self._stop.set()
+        self._local.changed.fire()
+        if self._task is None:
+            return
+        if wait and self._task is not asyncio.current_task():
+            await self._task
+        elif self._telling is not None:
+            await self._local.read(self._local.store.told, self._telling.number)
+
+    async def _run(self) -> None:
         store = self._local.store
-        while True:
+        while not self._stop.is_set():
             changed = self._local.changed.next()
-            while self._moments:
+            while self._moments and not self._stop.is_set():
                 await self._call(self._moments.popleft())
             events = await self._local.read(store.next_events)
             for event in events:
+                if self._stop.is_set():
+                    return
+                self._telling = event
                 await self._call(event)
-                await self._local.read(store.told, event.number)
+                if not self._local.closed:  # by this very callback
+                    await self._local.read(store.told, event.number)
+                self._telling = None
             if not events and not self._moments:
                 await changed.wait()
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from im_client.errors import Closed
 from im_client.store import Store
 
 P = ParamSpec("P")
@@ -38,9 +39,11 @@ class Local:
             self._thread.shutdown()
             raise
         self.changed = Signal()
+        self.closed = False
 
     async def read(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What a method of the store answers."""
+        self._check()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, lambda: call(*args, **kwargs))
 
@@ -49,12 +52,20 @@ class Local:
 
         The rest of the program hears of it either way.
         """
+        self._check()
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._thread, lambda: call(*args, **kwargs))
         future.add_done_callback(lambda _: self.changed.fire())
         return await asyncio.shield(future)
 
+    def _check(self) -> None:
+        if self.closed:
+            raise Closed
+
     def close(self) -> None:
-        """Close the store behind what is under way."""
+        """Close the store behind what is under way; closing again does nothing."""
+        if self.closed:
+            return
+        self.closed = True
         self._thread.submit(self.store.close).result()
         self._thread.shutdown()

@@ -4,13 +4,13 @@ The platform's messages never hold the bytes. An `Uploader` puts them where the 
 its files and answers with a reference, a storage key or an https URL.
 """
 
-import inspect
 import mimetypes
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from im_client._proto import im_pb2
+from im_client.called import called
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,10 @@ class Upload:
 
 
 Uploader = Callable[[Upload], str | Awaitable[str]]
-"""Stores an upload and answers its reference; what it raises reaches who sends."""
+"""Stores an upload and answers its reference; what it raises reaches who sends.
+
+One that is not a coroutine function runs in a thread of its own.
+"""
 
 
 def describe(source: Path | str | bytes, name: str = "", mime: str = "") -> Upload:
@@ -44,8 +47,7 @@ def describe(source: Path | str | bytes, name: str = "", mime: str = "") -> Uplo
 
 async def store(upload: Upload, uploader: Uploader) -> im_pb2.Media:
     """Upload; the reference as messages carry it."""
-    answer = uploader(upload)
-    ref = await answer if inspect.isawaitable(answer) else answer
+    ref = await called(uploader, upload)
     return im_pb2.Media(
         ref=str(ref), mime=upload.mime, size_bytes=upload.size_bytes, name=upload.name
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from im_client._proto import im_pb2
-from im_client.errors import ImError, NotConnected
+from im_client.errors import ImError, NotConnected, WrongUser
 from im_client.events import Event
 from im_client.links import Link, Push
 from im_client.links.link import FAREWELLS
@@ -39,11 +39,13 @@ class Session:
         options: Options,
         tell: Callable[[Event], None],
         ready: Callable[[], None],
+        watched: set[str],
     ) -> None:
         self.link = link
         self._auth = auth
         self._options = options
         self._ready = ready
+        self._watched = watched
         self._syncer = Syncer(link, local, tell)
         self._sender = Sender(link, local, (options.backoff_least_s, options.backoff_most_s))
 
@@ -68,11 +70,14 @@ class Session:
                 log.info("connection over: %s", outcome.name)
             elif isinstance(outcome, Exception):
                 log.error("connection failed", exc_info=outcome)
+            if isinstance(outcome, WrongUser):
+                return Ending(refusal=outcome.name, text=str(outcome))
         return _ending(self.link.farewell)
 
     async def _receive(self) -> None:
         await self._syncer.catch_up(self._auth)
         self._ready()
+        await self._syncer.watch(sorted(self._watched))
         async for push in self.link.pushes(lambda: self._syncer.cursors):
             if push.cmd in FAREWELLS:
                 return

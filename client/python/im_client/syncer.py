@@ -9,6 +9,7 @@ the store in their order.
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from google.protobuf.message import Message
@@ -33,6 +34,7 @@ log = logging.getLogger("im_client")
 
 CURSORS_MAX = 1000
 CALL_TIMEOUT_S = 15.0
+WATCHED_MAX = 100
 NEVER_TOLD = (1 << 62) - 1
 
 
@@ -75,6 +77,14 @@ class Syncer:
             await self._sync_groups()
         await self._tidying.refresh_contacts()
         self._tell(ContactsEvent())
+
+    async def watch(self, users: list[str]) -> None:
+        """Subscribe to the presence of users again, and tell how they are now."""
+        for start in range(0, len(users), WATCHED_MAX):
+            request = im_pb2.PresenceSubscribeRequest(users=users[start : start + WATCHED_MAX])
+            with suppress(ServerError):  # long polls have none
+                for one in (await self.ask(request)).presences:
+                    self._tell(PresenceEvent(one.user, one.online, one.last_seen))
 
     async def handle(self, push: Push) -> None:
         """Take in one thing the server said."""
@@ -207,6 +217,7 @@ class Syncer:
     async def _resync(self, push: im_pb2.ResyncPush) -> None:
         await self._sync_own()
         await self._sync_groups()
+        await self._tidying.refresh_contacts()  # receipts were among what was lost
 
     async def _read(self, push: im_pb2.ReadPush) -> None:
         conversation = Conversation(push.type, push.peer)

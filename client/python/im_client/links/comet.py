@@ -72,6 +72,7 @@ class CometLink:
 
     async def pushes(self, cursor: Callable[[], Cursors]) -> AsyncIterator[Push]:
         backoff = Backoff(0.5, 10.0)
+        before: Cursors | None = None
         while not self.over.is_set():
             while self._injected:
                 yield self._injected.pop(0)
@@ -99,7 +100,12 @@ class CometLink:
                     return
                 await asyncio.sleep(backoff.next_s(answer.error.retry_after_ms / 1000))
                 continue
-            backoff.reset()
+            if answer.HasField("groups_version") and now == before:
+                # It said so before, and syncing changed nothing: no answer comes of haste.
+                await asyncio.sleep(backoff.next_s())
+            else:
+                backoff.reset()
+            before = now
             found = _pushes(answer, now.since)
             for push in found or [CHECK]:
                 yield push

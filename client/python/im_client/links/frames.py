@@ -128,8 +128,7 @@ class FrameLink:
             async with asyncio.timeout(2):
                 await self._shut()
         self.abort()
-        with suppress(asyncio.CancelledError):
-            await self._reader
+        await asyncio.gather(self._reader, return_exceptions=True)
 
     def abort(self) -> None:
         self._cut()

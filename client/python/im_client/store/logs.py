@@ -4,9 +4,10 @@ A row knows the version it was last told with; what comes again with a version t
 changes nothing, so pages and pushes may overlap and repeat at will.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from im_client._proto import im_pb2
+from im_client.errors import WrongUser
 from im_client.model import GROUP, PERSON, Conversation, Message
 from im_client.store.database import Database, Row
 from im_client.store.pending import note, note_message
@@ -37,12 +38,15 @@ class Logs:
             with self._db.transaction():
                 self._db.set("silent_to", version)
 
-    def take(self, messages: Iterable[im_pb2.Message], cursor: int = 0) -> int:
+    def take(self, messages: Sequence[im_pb2.Message], cursor: int = 0) -> int:
         """Messages of the user's own log, ascending; `cursor` may lie behind the last of them.
 
-        Returns the cursor as it is then.
+        Returns the cursor as it is then. Raises `WrongUser` when it is another's log.
         """
         with self._db.transaction():
+            for message in messages:
+                if self._user not in (message.sender, message.receiver):
+                    raise WrongUser(f"a message of others in the log of {self._user}")
             reached, silent_to = self.cursor, int(self._db.get("silent_to", "0"))
             for message in messages:
                 if message.version > reached:

@@ -14,6 +14,9 @@ from im_client.store.logs import Logs
 from im_client.store.pending import note
 
 _WAITS, _ACKED, _FAILED = 0, 1, 2
+_LOOKED_AT = 500
+"""Heads are looked for among so many of the oldest, however long the outbox is."""
+
 _KEPT = 1000
 """So many of the newest acknowledged rows stay, for those who ask what became of a key."""
 
@@ -71,9 +74,10 @@ class Outbox:
     def heads(self) -> list[Waiting]:
         """The oldest waiting message of each conversation, the oldest first."""
         rows = self._db.query(
-            "SELECT MIN(number), type, peer, sequence, content FROM outbox WHERE state = ?"
-            " GROUP BY type, peer ORDER BY 1",
-            (_WAITS,),
+            "SELECT number, type, peer, sequence, content FROM outbox WHERE number IN"
+            " (SELECT MIN(number) FROM (SELECT number, type, peer FROM outbox WHERE state = ?"
+            " ORDER BY number LIMIT ?) GROUP BY type, peer) ORDER BY number",
+            (_WAITS, _LOOKED_AT),
         )
         found = []
         for number, type_, peer, sequence, content in rows:
