@@ -1,11 +1,13 @@
 """Whom the Python SDK lets in with which token, and when it stays away."""
 
 import queue
+import time
 
 import pytest
 
-from im_client import Closed, StateEvent
+from im_client import Closed, FrameEvent, KickedEvent, StateEvent, im_pb2
 from tests.support.sdkphones import Phones, phones, platform_for_sdks  # noqa: F401
+from tests.support.wait import wait_until
 
 
 def test_a_refused_token_is_asked_for_again_once(phones: Phones) -> None:
@@ -59,3 +61,41 @@ def test_another_users_token_is_not_used(phones: Phones) -> None:
     with pytest.raises(Closed) as refusal:
         client.wait_ready()
     assert refusal.value.name == "WRONG_USER"
+
+
+def test_a_device_that_is_logged_out_stays_away(phones: Phones) -> None:
+    cluster, user = phones.cluster, phones.cluster.person()
+    one = phones.start(user, name="one", token=cluster.new_token(user), device="one")
+    other = phones.start(user, name="other", token=cluster.new_token(user), device="other")
+    one.log_out("other")
+    kicked = phones.wait(other, lambda event: isinstance(event, KickedEvent))
+    assert kicked.error == "TOKEN_REVOKED"
+    with pytest.raises(Closed) as refusal:
+        other.wait_ready()
+    assert refusal.value.name == "TOKEN_REVOKED"
+    assert one.online
+
+
+def test_a_server_that_goes_away_says_when_to_come_back(phones: Phones) -> None:
+    # Given a client whose frames are watched
+    cluster, user = phones.cluster, phones.cluster.person()
+    client = phones.make(user)
+    pushed: list[tuple[float, int]] = []
+    stated: list[tuple[float, str]] = []
+
+    def see(event: FrameEvent) -> None:
+        if event.cmd == im_pb2.CMD_PUSH_GO_AWAY:
+            delay_ms = im_pb2.GoAwayPush.FromString(event.body).delay_ms
+            pushed.append((time.monotonic(), delay_ms))
+
+    client.watch_frames(see)
+    client.on(StateEvent, lambda event: stated.append((time.monotonic(), event.state)))
+    client.start()
+    client.wait_ready()
+    # When its server stops in an orderly way, and is there again at once
+    cluster.platform.restart("gateway")
+    # Then it comes back, not before it was told to
+    wait_until(lambda: [state for _, state in stated][-1:] == ["online"] and len(stated) > 2)
+    ((told_at, delay_ms),) = pushed
+    again_at = next(at for at, state in stated if state == "connecting" and at > told_at)
+    assert again_at - told_at >= delay_ms / 1000 - 0.01

@@ -12,7 +12,7 @@ from im_client._proto import im_pb2
 from im_client.errors import StoreInUse, StoreTooNew, WrongUser
 from im_client.events import AckedEvent, FailedEvent, GroupEvent, MessageEvent, ReadEvent, Stored
 from im_client.model import GROUP, Conversation
-from im_client.store import Store
+from im_client.store import Store, database
 
 BOB = Conversation.person("bob")
 GROUP_G = Conversation.group("g")
@@ -208,3 +208,31 @@ def test_event_numbers_are_never_used_twice(tmp_path: Path) -> None:
     (second,) = drain(store)
     assert second.number > first.number
     store.close()
+
+
+def test_an_older_store_is_brought_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a store of this version
+    path = tmp_path / "store.db"
+    old = Store(path, "alice")
+    old.logs.take([message(1)])
+    old.outbox.put(BOB, im_pb2.Content(text=im_pb2.Text(text="waits")), 1, "k")
+    old.close()
+    # When a later version with one more step opens it, twice
+    step = ("ALTER TABLE message ADD COLUMN flag INTEGER NOT NULL DEFAULT 0",)
+    later = (*database.MIGRATIONS, step)
+    monkeypatch.setattr(database, "MIGRATIONS", later)
+    for _ in range(2):
+        store = Store(path, "alice")
+        # Then everything is still there
+        assert [one.text for one in store.logs.messages(BOB, "", 9)] == ["text 1"]
+        assert [one.key for one in store.outbox.queued()] == ["k"]
+        assert store.logs.cursor == 1
+        store.close()
+    # And a step that fails leaves it as it was
+    monkeypatch.setattr(database, "MIGRATIONS", (*later, ("CREATE TABLE more (x)", "nonsense")))
+    with pytest.raises(sqlite3.OperationalError):
+        Store(path, "alice")
+    monkeypatch.setattr(database, "MIGRATIONS", later)
+    Store(path, "alice").close()
