@@ -6,16 +6,21 @@ See `im_client.events` for what is guaranteed.
 import asyncio
 import inspect
 import logging
+import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from im_client.events import ContactsEvent, Event, Stored
 from im_client.local import Local
 
 log = logging.getLogger("im_client")
 
+RETRY_S = 1.0
+
 E = TypeVar("E", bound=Event)
+P = ParamSpec("P")
+R = TypeVar("R")
 Callback = Callable[[E], Awaitable[object] | object]
 
 
@@ -62,22 +67,32 @@ class Dispatcher:
             await self._local.read(self._local.store.told, self._telling.number)
 
     async def _run(self) -> None:
-        store = self._local.store
         while not self._stop.is_set():
             changed = self._local.changed.next()
             while self._moments and not self._stop.is_set():
                 await self._call(self._moments.popleft())
-            events = await self._local.read(store.next_events)
+            events = await self._insist(self._local.store.next_events) or []
             for event in events:
                 if self._stop.is_set():
                     return
                 self._telling = event
                 await self._call(event)
                 if not self._local.closed:  # by this very callback
-                    await self._local.read(store.told, event.number)
+                    await self._insist(self._local.store.told, event.number)
                 self._telling = None
             if not events and not self._moments:
                 await changed.wait()
+
+    async def _insist(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+        """What the store answers, once it can; a full disk must not tell an event twice."""
+        while True:
+            try:
+                return await self._local.read(call, *args, **kwargs)
+            except sqlite3.Error:
+                log.exception("the store does not work")
+            if self._stop.is_set():
+                return None
+            await asyncio.sleep(RETRY_S)
 
     async def _call(self, event: Event) -> None:
         for kind, callback in list(self._callbacks):

@@ -1,6 +1,8 @@
 """Sends what waits in the outbox: in order within a conversation, conversations side by side."""
 
 import asyncio
+import logging
+import sqlite3
 
 from im_client.backoff import Backoff
 from im_client.errors import NotConnected, ServerError
@@ -8,6 +10,8 @@ from im_client.links import Link
 from im_client.local import Local
 from im_client.model import Conversation
 from im_client.store.outbox import Waiting
+
+log = logging.getLogger("im_client")
 
 CONVERSATIONS_MAX = 8
 ANSWER_S = 10.0
@@ -44,6 +48,9 @@ class Sender:
     async def _send(self, waiting: Waiting) -> None:
         try:
             await self._insist(waiting)
+        except sqlite3.Error:
+            log.exception("the outbox cannot be written")
+            self._link.abort()  # and try again, later and later
         finally:
             del self._sending[waiting.conversation]
             self._local.changed.fire()  # there is room for the next

@@ -8,7 +8,7 @@ the store in their order.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -35,7 +35,6 @@ log = logging.getLogger("im_client")
 CURSORS_MAX = 1000
 CALL_TIMEOUT_S = 15.0
 WATCHED_MAX = 100
-NEVER_TOLD = (1 << 62) - 1
 
 
 class Syncer:
@@ -148,12 +147,18 @@ class Syncer:
         """Read the logs of all groups to their ends; hear of joined ones and of those gone."""
         if not await self._local.read(self._store.get, "met_groups"):
             await self._meet_groups()
-        for names in _batches(sorted(self._groups)):
-            await self._sync_batch(names)
+        synced: set[str] = set()
+        while True:  # at least once: a user without groups may have been brought into one
+            names = sorted(set(self._groups) - synced)[:CURSORS_MAX]
+            synced |= await self._sync_batch(names)
+            if not set(self._groups) - synced:
+                break
         await self._tidying.refresh_groups()
         self._tell(ContactsEvent())
 
-    async def _sync_batch(self, names: list[str]) -> None:
+    async def _sync_batch(self, names: list[str]) -> set[str]:
+        """Read these groups' logs, and those of groups heard of meanwhile; all that were read."""
+        synced = set(names)
         while True:
             request = im_pb2.GroupSyncRequest()
             for group in names:
@@ -161,15 +166,17 @@ class Syncer:
             answer = await self.ask(request)
             assert isinstance(answer, im_pb2.GroupSyncResponse)
             joined = [group for group in answer.joined if group not in self._groups]
-            for group in joined[: CURSORS_MAX - len(names)]:
+            for group in joined:
                 await self._join(group)
-                names.append(group)
+            room = CURSORS_MAX - len(names)
+            names += joined[:room]
+            synced.update(joined[:room])
             moved = False
             for part in answer.groups:
                 moved = await self._take_part(part) or moved
             names = [group for group in names if group in self._groups]
-            if not joined and not (answer.more and moved):
-                return
+            if not joined[:room] and not (answer.more and moved):
+                return synced
 
     async def _take_part(self, part: im_pb2.GroupMessages) -> bool:
         """What a sync says of one group; whether that leads further."""
@@ -200,10 +207,14 @@ class Syncer:
             more = answer.more
         self._groups = await self._local.read(self._store.logs.group_cursors)
         request = im_pb2.GroupSyncRequest(limit=1)
-        request.cursors.extend(im_pb2.GroupCursor(group=group) for group in self._groups)
+        request.cursors.extend(
+            im_pb2.GroupCursor(group=group) for group in sorted(self._groups)[:CURSORS_MAX]
+        )
         for group in (await self.ask(request)).joined:  # disbanded ones are not listed
-            await self._local.write(self._store.logs.join, group, NEVER_TOLD)
-            self._groups[group] = 0
+            with suppress(ServerError):  # gone meanwhile
+                info = (await self.ask(im_pb2.GroupInfoRequest(group=group))).group
+                await self._local.write(self._store.logs.join, group, info.version)
+                self._groups.setdefault(group, 0)
         await self._local.write(self._store.set, "met_groups", "1")
 
     # ------------------------------------------------------------ everything else
@@ -250,9 +261,3 @@ class Syncer:
     async def _presence(self, push: im_pb2.PresencePush) -> None:
         one = push.presence
         self._tell(PresenceEvent(one.user, one.online, one.last_seen))
-
-
-def _batches(names: list[str]) -> Iterator[list[str]]:
-    """Lists of names that fit into one request; one empty list when there are none."""
-    for start in range(0, max(1, len(names)), CURSORS_MAX):
-        yield names[start : start + CURSORS_MAX]

@@ -57,6 +57,13 @@ class Conversations:
         )
         return int(count), int(mentions)
 
+    def _unread_now(self, conversation: Conversation) -> tuple[int, int]:
+        row = self._db.first(
+            "SELECT read FROM conversation WHERE type = ? AND peer = ?",
+            (conversation.type, conversation.id),
+        )
+        return self.unread(conversation, "" if row is None else row[0])
+
     def take(self, contacts: list[im_pb2.Contact]) -> tuple[list[Conversation], bool]:
         """The server's whole contact list.
 
@@ -70,7 +77,9 @@ class Conversations:
             for contact in contacts:
                 conversation = Conversation(contact.type, contact.peer)
                 self._describe(contact)
-                self._move(conversation, "read", self._user, contact.read, quiet)
+                # Who joins a group has read what came before: no news, as nothing was unread.
+                same = self._unread_now(conversation) == self.unread(conversation, contact.read)
+                self._move(conversation, "read", self._user, contact.read, quiet or same)
                 if contact.type == PERSON:
                     self._move(conversation, "peer_read", contact.peer, contact.peer_read, quiet)
         listed = {(contact.type, contact.peer) for contact in contacts}
