@@ -99,3 +99,23 @@ def test_a_server_that_goes_away_says_when_to_come_back(phones: Phones) -> None:
     ((told_at, delay_ms),) = pushed
     again_at = next(at for at, state in stated if state == "connecting" and at > told_at)
     assert again_at - told_at >= delay_ms / 1000 - 0.01
+
+
+def test_a_user_centre_that_is_down_is_asked_again(phones: Phones) -> None:
+    user, cluster = phones.cluster.person(), phones.cluster
+    lives = iter([3, 3600])
+    down = [True, False, True]
+
+    def token() -> str:
+        if down and down.pop(0):
+            raise OSError("the user centre is down")
+        return cluster.token(user, ttl_s=next(lives))
+
+    # Given a user centre that is down at first
+    client = phones.make(user, token=token)
+    client.start()
+    client.wait_ready()
+    # When the token expires while it is down again, then the client comes back all the same
+    phones.wait(client, lambda event: isinstance(event, StateEvent) and event.state == "offline")
+    client.wait_ready()
+    assert not down

@@ -27,6 +27,14 @@ FORGIVEN_S = 60.0
 """An endpoint that failed is tried behind the others for this long."""
 
 
+class _Advised(NotConnected):
+    """No endpoint lets us in; servers advised to wait so long."""
+
+    def __init__(self, text: str, wait_s: float) -> None:
+        super().__init__(text)
+        self.wait_s = wait_s
+
+
 class Connector:
     """The connection of one client; `session` is there while there is one."""
 
@@ -83,19 +91,32 @@ class Connector:
         try:
             while True:
                 await self._wanted.wait()
-                self._say("connecting")
+                wait_s = 0.0
                 try:
-                    link, auth = await self._dial()
+                    wait_s = await self._connect_once()
                 except NotConnected as error:
-                    advice = error.args[1] if len(error.args) > 1 else 0.0
-                    await self._pause(self._backoff.next_s(advice))
-                    continue
-                ending = await self._live(link, auth)
-                self._say("offline")
-                await self._obey(ending)
-                await self._pause(max(ending.delay_s, self._backoff.next_s()))
+                    log.info("not connected: %s", error)
+                await self._pause(self._backoff.next_s(wait_s))
         except Closed as closed:
             self.end(closed)
+        except Exception:  # ours: without a connection for good the application must know
+            log.exception("the connection cannot be kept")
+            self.end(Closed("INTERNAL", "a fault of the client; it is in its log"))
+
+    async def _connect_once(self) -> float:
+        """Make a connection and serve it to its end; how long to stay away at least, in seconds.
+
+        Raises `NotConnected` when none comes about, `Closed` when we are not wanted any more.
+        """
+        self._say("connecting")
+        try:
+            link, auth = await self._dial()
+        except _Advised as error:
+            return error.wait_s
+        ending = await self._live(link, auth)
+        self._say("offline")
+        await self._obey(ending)
+        return ending.delay_s
 
     def end(self, closed: Closed) -> None:
         """No connection any more, for this reason."""
@@ -146,8 +167,7 @@ class Connector:
     async def _dial(self) -> tuple[Link, im_pb2.AuthResponse]:
         """A link that is authenticated, by the first endpoint that lets us in.
 
-        Raises `NotConnected` with the server's advice in seconds when none does, `Closed` when we
-        are not wanted.
+        Raises `NotConnected` when none does, `Closed` when we are not wanted.
         """
         advice_s, renewed = 0.0, False
         now = time.monotonic()
@@ -175,7 +195,7 @@ class Connector:
             if not refusal.retryable:
                 raise Closed(refusal.name, answer.error.message)
             advice_s = max(advice_s, refusal.retry_after_s)
-        raise NotConnected("no endpoint lets us in", advice_s)
+        raise _Advised("no endpoint lets us in", advice_s)
 
     async def _enter(self, endpoint: Endpoint) -> tuple[Link, im_pb2.AuthResponse]:
         """Connect and authenticate at one endpoint."""
