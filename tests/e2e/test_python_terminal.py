@@ -114,6 +114,11 @@ def test_groups(town: Town) -> None:
     members = at_bobs.run("groups", "members", group)
     assert "owner" in next(line for line in members.splitlines() if alice in line)
     assert f"{alice} made the group" in at_bobs.run("history", group)
+    screen = town.open(at_bobs, "chat", group)
+    screen.wait(f"山友 hikers ({group})")
+    screen.wait("at nine")
+    screen.type("/quit")
+    assert screen.end() == 0
     assert "Done." in at_bobs.run("groups", "leave", group)
     assert "You are in no group." in at_bobs.run("groups")
     assert f"You are in {group}." in at_bobs.run("groups", "join", group)

@@ -48,7 +48,7 @@ class Chat:
 
     async def run(self) -> int:
         """Talk until /quit, the end of input, or a kick."""
-        self._print(rule(clean(self._title()), self._context.room))
+        self._print(rule(clean(await self._title()), self._context.room))
         self._print(cut(self._say("chat_help"), self._context.room))
         await self._older()
         loop = asyncio.get_running_loop()
@@ -68,8 +68,12 @@ class Chat:
         over.cancel()
         return 0
 
-    def _title(self) -> str:
+    async def _title(self) -> str:
+        """What the conversation is called, and by which id."""
         mark = "#" if self._target.is_group else ""
+        for contact in await self._client.contacts():
+            if contact.conversation == self._target and contact.name != self._target.id:
+                return f"{contact.name} ({mark}{self._target.id})"
         return f"{mark}{self._target.id}"
 
     def _type(self, loop: asyncio.AbstractEventLoop) -> None:

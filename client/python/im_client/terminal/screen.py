@@ -79,5 +79,5 @@ def _fitting(text: str, room: int) -> str:
 
 def rule(title: str, room: int) -> str:
     """A line across the screen with a title in it."""
-    head = f"── {title} "
+    head = cut(f"── {title} ", room)
     return head + "─" * max(0, room - width(head))
