@@ -1,0 +1,254 @@
+/**
+ * Keeps one link to the server: dials the endpoints in turn, comes back after growing, jittered
+ * delays, pings as told, and stays away when it was sent away for good.
+ */
+import type { Adapter } from "./adapter.js";
+import { Backoff, Pause } from "./backoff.js";
+import { openComet } from "./comet.js";
+import type { Call, Push } from "./commands.js";
+import { asError, closed, errorOf, IMError, misused } from "./errors.js";
+import { Candidates, type Endpoint, readEndpoints, urlsOf } from "./endpoints.js";
+import { openEventStream } from "./events.js";
+import type { GoAwayPush } from "./gen/im_pb.js";
+import type { Link, LinkHandlers, LinkOptions, Opening } from "./link.js";
+import { openWebSocket } from "./websocket.js";
+
+const TRANSPORTS = ["websocket", "events", "comet"] as const;
+const OPENERS = { websocket: openWebSocket, events: openEventStream, comet: openComet };
+/** A link that lasted this long was a good one: delays start small again. */
+const GOOD_MS = 5000;
+/** The server closes when it has answered what is under way; longer we do not wait. */
+const GOING_MS = 5000;
+/** So many tokens in a row may be refused before we stop asking for another. */
+const REFUSALS_MAX = 3;
+
+export interface ConnectionOptions {
+  adapter: Adapter;
+  endpoints: readonly Endpoint[];
+  /** A token; `refused` is one the server did not take, and not to be given again. */
+  token(refused: string | undefined): Promise<string> | string;
+  user: string;
+  platform: string;
+  device: string;
+  timeoutMs: number;
+  /** Whether to connect where a server that goes away says. */
+  followAddresses: boolean;
+  backoffMs: readonly [least: number, most: number];
+}
+
+export interface ConnectionHooks extends Pick<LinkOptions, "cursor" | "groupsVersion"> {
+  connecting(): void;
+  /** A link is there; downlinks follow. */
+  opened(opening: Opening): void;
+  push(push: Push): void;
+  reached(version: bigint): void;
+  versions(version: bigint | undefined, groupsVersion: bigint): void;
+  /** The link ended; another one is tried after `delayMs`. */
+  lost(error: IMError, delayMs: number): void;
+  /** Not coming back by itself; without an error when it was asked to stop. */
+  ended(error: IMError | undefined): void;
+}
+
+export class Connection {
+  link: Link | undefined;
+  private running = 0; // which run is the current one; 0: none
+  private runs = 0;
+  private token = "";
+  private refused: string | undefined;
+  private refusals = 0;
+  private delayMs: number | undefined; // as the server advised
+  private lose: ((error: IMError) => void) | undefined;
+  private readonly pause = new Pause();
+  private readonly backoff: Backoff;
+  private readonly candidates: Candidates;
+
+  constructor(
+    private readonly options: ConnectionOptions,
+    private readonly hooks: ConnectionHooks,
+  ) {
+    this.backoff = new Backoff(...options.backoffMs);
+    this.candidates = new Candidates(options.endpoints);
+  }
+
+  start(): void {
+    if (this.running) return;
+    this.running = ++this.runs;
+    this.refusals = 0;
+    this.backoff.reset();
+    void this.run(this.running);
+  }
+
+  /** Hangs up and does not come back. */
+  stop(error?: IMError): void {
+    if (!this.running) return;
+    this.running = 0;
+    this.lose?.(error ?? closed("hung up"));
+    this.pause.cut();
+    this.hooks.ended(error);
+  }
+
+  /** The environment says that the network came (try at once) or went. */
+  network(online: boolean): void {
+    if (online) this.pause.cut();
+    else this.lose?.(closed("the network is gone"));
+  }
+
+  /** Asks the server whether it is still there, and for what was missed. */
+  async check(): Promise<void> {
+    const { link } = this;
+    if (!link) return this.pause.cut();
+    try {
+      const pong = await link.call("ping", {});
+      if (link === this.link) this.hooks.versions(pong.version, pong.groupsVersion);
+    } catch (thrown) {
+      const error = asError(thrown);
+      if (link === this.link && !error.retryAfterMs) this.lose?.(error);
+    }
+  }
+
+  readonly call: Call = async (name, request) => {
+    const { link } = this;
+    if (!link) throw closed("not connected");
+    try {
+      return await link.call(name, request);
+    } catch (thrown) {
+      const error = asError(thrown);
+      // Who does not answer in so long is not there any more; a refused token is refused for all.
+      const over = error.local && error.code === "TIMEOUT";
+      if (link === this.link && (over || error.refusesToken)) this.lose?.(error);
+      throw error;
+    }
+  };
+
+  private async run(run: number): Promise<void> {
+    while (run === this.running) {
+      this.hooks.connecting();
+      const since = Date.now();
+      let error: IMError;
+      try {
+        error = await this.serve(run, ...(await this.dial(run)));
+        if (Date.now() - since > GOOD_MS) this.backoff.reset();
+      } catch (thrown) {
+        error = asError(thrown);
+      }
+      if (run !== this.running) return;
+      if (isFinal(error) || !this.takesAnotherToken(error)) return this.stop(error);
+      const delayMs = this.delayMs ?? Math.max(this.backoff.next(), error.retryAfterMs);
+      this.delayMs = undefined;
+      this.hooks.lost(error, delayMs);
+      await this.pause.wait(delayMs);
+    }
+  }
+
+  /** Whether it may be tried again, where the token was the reason. */
+  private takesAnotherToken(error: IMError): boolean {
+    if (!error.refusesToken) return true;
+    this.refused = this.token;
+    return ++this.refusals < REFUSALS_MAX;
+  }
+
+  private async dial(run: number): Promise<[Link, Opening, Push[]]> {
+    const { options, hooks } = this;
+    this.token = await options.token(this.refused);
+    if (this.token === this.refused) {
+      throw new IMError("UNAUTHENTICATED", "there is no token but a refused one", false);
+    }
+    const failed: Endpoint[] = [];
+    let last = misused("no endpoint that this environment can reach");
+    for (const endpoint of this.candidates.order()) {
+      if (run !== this.running) break;
+      const early: Push[] = [];
+      try {
+        const [link, opening] = await OPENERS[endpoint.transport](
+          options.adapter,
+          {
+            url: endpoint.url,
+            token: this.token,
+            platform: options.platform,
+            device: options.device,
+            timeoutMs: options.timeoutMs,
+            cursor: hooks.cursor,
+            groupsVersion: hooks.groupsVersion,
+          },
+          this.handlers(early),
+        );
+        this.candidates.answered(failed);
+        return [link, opening, early];
+      } catch (thrown) {
+        last = asError(thrown);
+        if (!last.local) throw last; // somebody answered
+        failed.push(endpoint);
+      }
+    }
+    throw last;
+  }
+
+  /** What a link calls; what comes before we know the link waits in `early`. */
+  private handlers(early: Push[]): LinkHandlers {
+    return {
+      push: (push) => (this.link ? this.take(push) : early.push(push)),
+      reached: this.hooks.reached,
+      groupsVersion: (version) => this.hooks.versions(undefined, version),
+      closed: (error) => this.lose?.(error),
+    };
+  }
+
+  /** Resolves with the reason when the link is over. */
+  private serve(run: number, link: Link, opening: Opening, early: Push[]): Promise<IMError> {
+    if (run !== this.running) {
+      link.close();
+      return Promise.resolve(closed("hung up"));
+    }
+    if (opening.user !== undefined && opening.user !== this.options.user) {
+      link.close();
+      throw new IMError("FORBIDDEN", "the token is another user's", false);
+    }
+    return new Promise((resolve) => {
+      const beat = this.heartbeat(opening.heartbeatS);
+      this.link = link;
+      this.lose = (error) => {
+        this.link = this.lose = undefined;
+        clearInterval(beat);
+        link.close();
+        resolve(error);
+      };
+      this.refused = undefined;
+      this.refusals = 0;
+      this.hooks.opened(opening);
+      for (const push of early) if (link === this.link) this.take(push);
+    });
+  }
+
+  private heartbeat(seconds: number): ReturnType<typeof setInterval> | undefined {
+    if (!seconds) return undefined;
+    return setInterval(() => void this.check(), seconds * 1000 * (0.9 + 0.1 * Math.random()));
+  }
+
+  private take(push: Push): void {
+    if (push.name === "push_kicked") {
+      this.lose?.(errorOf(push.body.error) ?? new IMError("KICKED", "", false));
+    } else if (push.name === "push_go_away") {
+      this.goAway(push.body);
+    } else {
+      this.hooks.push(push);
+    }
+  }
+
+  private goAway({ delayMs, addresses, backups }: GoAwayPush): void {
+    const { lose, link, options } = this;
+    this.delayMs = delayMs;
+    if (options.followAddresses && options.endpoints[0]) {
+      const urls = urlsOf([...addresses, ...backups], options.endpoints[0].url);
+      this.candidates.prefer(readEndpoints(urls, options.adapter, TRANSPORTS));
+    }
+    const go = (): void => {
+      if (lose === this.lose) lose?.(closed("the server stops"));
+    };
+    setTimeout(go, link?.transport === "comet" ? 0 : GOING_MS);
+  }
+}
+
+/** Whether to stay away: sent away, revoked, or refused for a reason that will not pass. */
+function isFinal(error: IMError): boolean {
+  return !error.retryable && error.code !== "UNAUTHENTICATED";
+}

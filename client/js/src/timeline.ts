@@ -1,0 +1,57 @@
+/** The messages of one conversation, as a screen shows them: history, and what came since. */
+import type { Call } from "./commands.js";
+import type { Message } from "./gen/im_pb.js";
+import { type Conversation, isRecalled, wireType } from "./model.js";
+
+const PAGE = 40;
+
+export class Timeline {
+  private readonly known = new Map<string, Message>();
+  private loading: Promise<void> | undefined;
+  private oldest = "";
+  /** Whether older messages may exist. */
+  hasMore = true;
+
+  constructor(
+    readonly conversation: Conversation,
+    private readonly call: Call,
+  ) {}
+
+  /** Oldest first: ids sort by time. */
+  get messages(): Message[] {
+    return [...this.known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  get(id: string): Message | undefined {
+    return this.known.get(id);
+  }
+
+  /** Reads a page of what came before; at first, the newest one. Rejects with an `IMError`. */
+  older(limit = PAGE): Promise<void> {
+    if (!this.hasMore) return Promise.resolve();
+    this.loading ??= this.read(limit).finally(() => (this.loading = undefined));
+    return this.loading;
+  }
+
+  /** Takes a message that came; false when it was known in this state already. */
+  take(message: Message): boolean {
+    const known = this.known.get(message.id);
+    if (known && (isRecalled(known) || !isRecalled(message))) return false;
+    this.known.set(message.id, message);
+    return true;
+  }
+
+  private async read(limit: number): Promise<void> {
+    const { messages, more } = await this.call("history", {
+      type: wireType(this.conversation),
+      peer: this.conversation.id,
+      before: this.oldest,
+      limit,
+    });
+    for (const message of messages) {
+      this.take(message);
+      this.oldest = message.id; // newest first
+    }
+    this.hasMore = more;
+  }
+}
