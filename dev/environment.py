@@ -41,6 +41,7 @@ def usercenter_settings(port: int, secret: str, database: Path) -> dict[str, str
         "IM_JWKS_URL": f"{url}/jwks.json",
         "IM_REVOCATIONS_URL": f"{url}/revocations",
         "IM_PROFILES_URL": f"{url}/profiles",
+        "IM_PAGE_USERCENTER_URL": url,
     }
 
 

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     heartbeat_mobile_s: int = Field(210, ge=1, description="the same for phones and tablets")
     heartbeat_desktop_s: int = Field(120, ge=1, description="the same for desktop apps")
     comet_wait_s: int = Field(25, ge=1, le=300, description="longest wait of a long poll")
+    page_usercenter_url: str = Field(
+        "", description="where browsers log in for the chat page at `/`; empty: no page"
+    )
     addresses: Names = Field(
         (), description="where clients connect, as scheme://host:port; empty: as they came"
     )
@@ -176,6 +179,14 @@ class Settings(BaseSettings):
             if parts.scheme != "mysql" or not parts.hostname or len(parts.path) < 2:
                 raise ValueError("each database is mysql://user:password@host:port/name")
         return urls
+
+    @field_validator("page_usercenter_url")
+    @classmethod
+    def _check_page(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("the page's user centre is http://host:port or https://host:port")
+        return url
 
     @field_validator("trusted_proxies")
     @classmethod

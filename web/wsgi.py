@@ -10,6 +10,7 @@ from web.events import EventStreams
 from web.health import Health
 from web.httpcall import respond
 from web.origin import Origins
+from web.pages import Pages
 from web.root import make_services
 from web.services import Services
 from web.shortlink import ShortLink
@@ -24,6 +25,7 @@ def make_app(services: Services) -> Flask:
     Comet(services).add_route(application, "/comet")
     EventStreams(services).add_route(application, "/events")
     ShortLink(services).add_routes(application)
+    Pages(services.settings).add_routes(application)
     Health(services.core, services.settings.metrics_port).add_routes(application)
     application.register_error_handler(404, _not_found)
     application.register_error_handler(413, _too_large)

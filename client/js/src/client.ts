@@ -1,4 +1,5 @@
 /** The client: one user on one device, from log-in to typed events. */
+import { create } from "@bufbuild/protobuf";
 import type { Adapter } from "./adapter.js";
 import type { AnswerOf, Call, Push } from "./commands.js";
 import { Connection } from "./connection.js";
@@ -6,7 +7,7 @@ import { ContactList } from "./contacts.js";
 import { Emitter } from "./emitter.js";
 import { endpointsOf, readEndpoints } from "./endpoints.js";
 import { closed, type IMError, misused } from "./errors.js";
-import type { Message } from "./gen/im_pb.js";
+import { type Message, MessageSchema } from "./gen/im_pb.js";
 import { randomId } from "./ids.js";
 import type { Opening, TransportName } from "./link.js";
 import {
@@ -67,6 +68,7 @@ export class IMClient {
   private readonly adapter: Adapter;
   private links = 0;
   private clockOffsetMs = 0;
+  private endedBy: IMError | undefined;
   private unwatch: (() => void) | undefined;
 
   constructor(options: ClientOptions) {
@@ -87,8 +89,7 @@ export class IMClient {
     this.outbox = new Outbox({
       call: this.call,
       isConnected: () => Boolean(this.connection.link),
-      acked: ({ key, conversation }, id, sendTimeMs) =>
-        this.emitter.emit("acked", { key, conversation, id, sendTimeMs }),
+      acked: (pending, id, sendTimeMs) => this.acked(pending, id, sendTimeMs),
       failed: ({ key, conversation }, error) =>
         this.emitter.emit("failed", { key, conversation, error }),
     });
@@ -127,6 +128,7 @@ export class IMClient {
 
   /** Connects, and stays connected until `stop`, or until it is sent away. */
   start(): void {
+    this.endedBy = undefined;
     this.unwatch ??= this.adapter.onNetwork?.((online) => this.connection.network(online));
     this.connection.start();
   }
@@ -138,6 +140,7 @@ export class IMClient {
   /** Resolves when connected and caught up; rejects when it ends before. */
   ready(): Promise<void> {
     if (this.state === "online") return Promise.resolve();
+    if (this.endedBy) return Promise.reject(this.endedBy);
     return new Promise((resolve, reject) => {
       const off = this.on("state", ({ state, error }) => {
         if (state !== "online" && state !== "closed") return;
@@ -245,8 +248,26 @@ export class IMClient {
   private ended(error: IMError | undefined): void {
     this.unwatch?.();
     this.unwatch = undefined;
+    this.endedBy = error;
     this.show("closed", error);
     if (error) this.emitter.emit("kicked", { error });
+  }
+
+  /** Our own copy comes by push too, perhaps later. */
+  private acked(pending: Pending, id: string, sendTimeMs: number): void {
+    const { key, sequence, conversation, content } = pending;
+    this.timelines.get(`${conversation.type}:${conversation.id}`)?.take(
+      create(MessageSchema, {
+        id,
+        sequence,
+        content,
+        sender: this.user,
+        receiver: conversation.id,
+        sendTime: BigInt(sendTimeMs),
+        type: wireType(conversation),
+      }),
+    );
+    this.emitter.emit("acked", { key, conversation, id, sendTimeMs });
   }
 
   private message(message: Message): void {

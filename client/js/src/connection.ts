@@ -132,7 +132,7 @@ export class Connection {
         error = asError(thrown);
       }
       if (run !== this.running) return;
-      if (isFinal(error) || !this.takesAnotherToken(error)) return this.stop(error);
+      if (this.isFinal(error)) return this.stop(error);
       const delayMs = this.delayMs ?? Math.max(this.backoff.next(), error.retryAfterMs);
       this.delayMs = undefined;
       this.hooks.lost(error, delayMs);
@@ -140,11 +140,12 @@ export class Connection {
     }
   }
 
-  /** Whether it may be tried again, where the token was the reason. */
-  private takesAnotherToken(error: IMError): boolean {
-    if (!error.refusesToken) return true;
+  /** Whether to stay away: sent away, revoked, or refused for a reason that will not pass. */
+  private isFinal(error: IMError): boolean {
+    if (error.code !== "UNAUTHENTICATED") return !error.retryable;
+    if (this.token === this.refused) return true; // there is none but this
     this.refused = this.token;
-    return ++this.refusals < REFUSALS_MAX;
+    return ++this.refusals >= REFUSALS_MAX;
   }
 
   private async dial(run: number): Promise<[Link, Opening, Push[]]> {
@@ -246,9 +247,4 @@ export class Connection {
     };
     setTimeout(go, link?.transport === "comet" ? 0 : GOING_MS);
   }
-}
-
-/** Whether to stay away: sent away, revoked, or refused for a reason that will not pass. */
-function isFinal(error: IMError): boolean {
-  return !error.retryable && error.code !== "UNAUTHENTICATED";
 }

@@ -1,3 +1,4 @@
+export { create } from "@bufbuild/protobuf";
 export type { Adapter, EventHandlers, HttpAnswer, HttpExchange } from "./adapter.js";
 export type { Socket, SocketHandlers } from "./adapter.js";
 export { IMClient, type ClientOptions } from "./client.js";

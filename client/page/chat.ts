@@ -1,0 +1,336 @@
+/** The page while somebody is logged in: the list, the open conversation, and how we are connected. */
+import {
+  type Conversation,
+  IMClient,
+  IMError,
+  keyOf,
+  type MessageEvent,
+  type Pending,
+  webAdapter,
+} from "../js/src/index.js";
+import { ConversationList, titleOf } from "./conversation-list.js";
+import { ConversationPane } from "./conversation-pane.js";
+import { type Choice, notify, openMenu } from "./dialogs.js";
+import { fill, h, iconButton } from "./dom.js";
+import { preview, when } from "./format.js";
+import { GroupDetails } from "./group-details.js";
+import { reason, t } from "./i18n.js";
+import { parseRoute, routeOf } from "./routes.js";
+import { People } from "./people.js";
+import type { Session } from "./session.js";
+import { startChoices } from "./start.js";
+
+const TYPING_SHOWN_MS = 6000;
+
+export interface ChatOptions {
+  session: Session;
+  device: string;
+  switchLanguage(): void;
+  logOut(): void;
+  /** The token is not taken any more. */
+  refused(): void;
+}
+
+export class Chat {
+  readonly element: HTMLElement;
+  private readonly client: IMClient;
+  private readonly people: People;
+  private readonly list: ConversationList;
+  private readonly failed = new Map<string, { pending: Pending; ms: number; error: IMError }[]>();
+  private readonly typing = new Map<string, ReturnType<typeof setTimeout>>();
+  private readonly presence = new Map<string, { online: boolean; lastSeenMs: number }>();
+  private readonly status = h("p", { class: "connection", role: "status" });
+  private readonly kicked = h("div", { class: "kicked", role: "alert", hidden: true });
+  private readonly announcer = h("div", { class: "hidden-text", "aria-live": "polite" });
+  private readonly main = h("main", {});
+  private readonly cleanups: (() => void)[] = [];
+  private pane: ConversationPane | undefined;
+  private group: GroupDetails | undefined;
+  private sent = new Map<string, Pending>();
+
+  constructor(private readonly options: ChatOptions) {
+    const { session, device } = options;
+    const { user, token } = session;
+    this.client = new IMClient({
+      user,
+      token: () => token,
+      device,
+      adapter: webAdapter(),
+      url: location.origin,
+      backoffMs: [500, 15_000], // somebody is looking
+    });
+    this.people = new People(user);
+    this.list = new ConversationList({
+      client: this.client,
+      people: this.people,
+      open: (conversation) => this.open(conversation),
+      isTyping: (id) => this.typing.has(id),
+    });
+    this.element = this.layout();
+    this.listen();
+    this.route();
+    this.client.start();
+  }
+
+  /** Ends everything, for another language or another user. */
+  close(): void {
+    this.client.stop();
+    for (const cleanup of this.cleanups) cleanup();
+  }
+
+  private layout(): HTMLElement {
+    const { session } = this.options;
+    const start = iconButton("compose", t("newChat"), () => openMenu(start, this.startChoices()), {
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+    });
+    const menu = iconButton("more", t("menu"), () => openMenu(menu, this.ownChoices()), {
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+    });
+    this.people.learn({ user: session.user, name: session.name, avatar: "" } as never);
+    return h(
+      "div",
+      { class: "chat" },
+      h(
+        "nav",
+        { class: "sidebar", "aria-label": t("conversations") },
+        h(
+          "header",
+          {},
+          this.people.avatar(session.user),
+          h("div", { class: "heading" }, h("h1", {}, session.name), this.status),
+          start,
+          menu,
+        ),
+        this.kicked,
+        this.list.element,
+      ),
+      this.main,
+      this.announcer,
+    );
+  }
+
+  private startChoices(): Choice[] {
+    return startChoices(this.client, (conversation) => this.open(conversation));
+  }
+
+  private ownChoices(): Choice[] {
+    return [
+      { label: t("language"), act: () => this.options.switchLanguage() },
+      { label: t("logOut"), act: () => this.options.logOut() },
+    ];
+  }
+
+  // ------------------------------------------------------------ what happens
+
+  private listen(): void {
+    const { client } = this;
+    const listen = (target: EventTarget, name: string, listener: () => void): void => {
+      target.addEventListener(name, listener);
+      this.cleanups.push(() => target.removeEventListener(name, listener));
+    };
+    client.on("state", ({ state, retryMs }) => {
+      this.showState(state, retryMs ?? 0);
+      if (state === "online") this.online();
+    });
+    client.on("kicked", ({ error }) => this.sentAway(error));
+    client.on("contacts", () => this.render());
+    client.on("message", (event) => this.message(event));
+    client.on("acked", ({ key }) => {
+      this.sent.delete(key);
+      this.pane?.render();
+    });
+    client.on("failed", ({ key, conversation, error }) => this.refused(key, conversation, error));
+    client.on("typing", ({ user, stopped }) => this.showTyping(user, stopped));
+    client.on("presence", ({ user, online, lastSeenMs }) => {
+      this.presence.set(user, { online, lastSeenMs });
+      this.pane?.render();
+    });
+    client.on("groups", (change) => {
+      if ("requests" in change) notify(t("requests"));
+      void this.group?.read();
+    });
+    listen(window, "hashchange", () => this.route());
+    listen(document, "visibilitychange", () => {
+      if (document.visibilityState !== "visible") return;
+      void client.check();
+      this.pane?.markRead();
+    });
+    const leaving = (event: Event): void => {
+      if (client.pending.length) event.preventDefault(); // would be lost
+    };
+    addEventListener("beforeunload", leaving);
+    this.cleanups.push(() => removeEventListener("beforeunload", leaving));
+  }
+
+  private online(): void {
+    void this.pane?.load();
+    void this.group?.read();
+    this.watchPresence();
+  }
+
+  private message({ conversation, message, own, recalled }: MessageEvent): void {
+    const isOpen = this.pane && keyOf(this.pane.conversation) === keyOf(conversation);
+    if (own) this.sent.delete(message.sequence);
+    this.showTyping(message.sender, true);
+    if (isOpen) {
+      this.pane!.came(own);
+      if (message.content?.body.case === "system") void this.group?.read();
+    }
+    if (own || recalled || !message.sender) return;
+    const entry = this.client.contacts.get(conversation);
+    if (entry?.muted) return;
+    const line = preview(message, this.people);
+    this.announcer.textContent = `${titleOf(conversation, entry, this.people)}: ${line}`;
+  }
+
+  private refused(key: string, conversation: Conversation, error: IMError): void {
+    const pending = this.sent.get(key);
+    if (!pending) return;
+    this.sent.delete(key);
+    const all = this.failed.get(keyOf(conversation)) ?? [];
+    all.push({ pending, ms: this.client.serverNow(), error });
+    this.failed.set(keyOf(conversation), all);
+    this.pane?.render();
+    this.announcer.textContent = t("failed", { why: reason(error.code) });
+  }
+
+  private showTyping(user: string, stopped: boolean): void {
+    clearTimeout(this.typing.get(user));
+    if (stopped) {
+      if (!this.typing.delete(user)) return;
+    } else {
+      this.typing.set(user, setTimeout(() => this.showTyping(user, true), TYPING_SHOWN_MS));
+    }
+    this.render();
+  }
+
+  private showState(state: IMClient["state"], retryMs: number): void {
+    this.element.dataset["state"] = state;
+    // A short gap is not worth a word.
+    const text = state === "connecting" && this.status.textContent ? "" : t(state);
+    if (text) this.status.textContent = text;
+    if (state === "offline" && retryMs < 1000) this.status.textContent = t("connecting");
+    this.list.render();
+  }
+
+  private sentAway(error: IMError): void {
+    if (error.refusesToken) return this.options.refused();
+    const again = h("button", { type: "button", class: "primary" }, t("comeBack"));
+    again.addEventListener("click", () => {
+      this.kicked.hidden = true;
+      this.client.start();
+    });
+    fill(this.kicked, h("p", {}, error.code === "KICKED" ? t("kicked") : reason(error.code)), again);
+    this.kicked.hidden = false;
+  }
+
+  private render(): void {
+    for (const pending of this.client.pending) this.sent.set(pending.key, pending);
+    this.list.render();
+    this.pane?.render();
+    const unread = this.client.contacts.list
+      .filter(({ muted }) => !muted)
+      .reduce((sum, entry) => sum + entry.unread, 0);
+    document.title = unread ? `(${unread}) ${t("appName")}` : t("appName");
+  }
+
+  // ------------------------------------------------------------ the open conversation
+
+  private open(conversation: Conversation): void {
+    location.hash = routeOf(conversation);
+  }
+
+  private route(): void {
+    const conversation = parseRoute(location.hash);
+    const { pane } = this;
+    if (pane && conversation && keyOf(pane.conversation) === keyOf(conversation)) return;
+    this.element.classList.toggle("open", conversation !== undefined);
+    this.list.select(conversation);
+    this.pane = this.group = undefined;
+    if (!conversation) {
+      fill(this.main, h("p", { class: "empty" }, t("pickOne")));
+      return;
+    }
+    if (conversation.type === "group") {
+      this.group = new GroupDetails(conversation.id, this.client, this.people, () =>
+        this.pane?.render(),
+      );
+    }
+    this.pane = new ConversationPane(conversation, {
+      client: this.client,
+      people: this.people,
+      failed: this.failed,
+      group: this.group,
+      open: (other) => this.open(other),
+      back: () => (location.hash = ""),
+      menu: (anchor) => openMenu(anchor, this.paneChoices(conversation)),
+      subtitle: () => this.subtitle(conversation),
+    });
+    fill(this.main, this.pane.element);
+    if (this.client.state === "online") this.online();
+    else this.pane.render();
+    if (!matchMedia("(pointer: coarse)").matches) this.pane.composer.focus();
+  }
+
+  private subtitle({ type, id }: Conversation): string {
+    if (type === "group") return this.group?.info ? t("membersCount", { count: this.group.count }) : "";
+    if (this.typing.has(id)) return t("typing");
+    const seen = this.presence.get(id);
+    if (seen?.online) return t("onlineNow");
+    return seen?.lastSeenMs ? t("lastSeen", { time: when(seen.lastSeenMs) }) : "";
+  }
+
+  private watchPresence(): void {
+    const conversation = this.pane?.conversation;
+    if (conversation?.type !== "person") return;
+    this.client
+      .call("presence_subscribe", { users: [conversation.id] })
+      .then(({ presences }) => {
+        for (const { user, online, lastSeen } of presences) {
+          this.presence.set(user, { online, lastSeenMs: Number(lastSeen) });
+        }
+        this.pane?.render();
+      })
+      .catch(() => undefined); // it is only nice to know
+  }
+
+  private paneChoices(conversation: Conversation): Choice[] {
+    const { client } = this;
+    const type = conversation.type === "group" ? 1 : 0;
+    const { id } = conversation;
+    const muted = client.contacts.get(conversation)?.muted ?? false;
+    const request = { type, peer: id };
+    const act = (promise: Promise<unknown>, done = ""): void => {
+      promise.then(
+        () => done && notify(done),
+        (error: unknown) => notify(reason(error instanceof IMError ? error.code : String(error))),
+      );
+    };
+    const choices: Choice[] = [
+      {
+        label: t(muted ? "unmute" : "mute"),
+        act: () => act(client.call("set_conversation", { ...request, muted: !muted })),
+      },
+    ];
+    if (this.group) {
+      choices.unshift({ label: t("details"), act: () => void this.group?.open() });
+    } else {
+      choices.push(
+        { label: t("block"), act: () => act(client.call("block", { user: id }), t("blocked")) },
+        { label: t("unblock"), act: () => act(client.call("unblock", { user: id }), t("unblocked")) },
+      );
+    }
+    choices.push({
+      label: t("deleteConversation"),
+      danger: true,
+      act: () => {
+        act(client.call("delete_conversation", request));
+        location.hash = "";
+      },
+    });
+    return choices;
+  }
+}
+

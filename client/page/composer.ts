@@ -1,0 +1,156 @@
+/** Where a message is written: text, mentions, an answer to another message, attachments. */
+import { type ContentInit, type Conversation, type IMClient, type Message } from "../js/src/index.js";
+import { attachments } from "./attachments.js";
+import { openMenu } from "./dialogs.js";
+import { fill, h, icon, iconButton } from "./dom.js";
+import { summary } from "./format.js";
+import { t } from "./i18n.js";
+import { Mentions } from "./mentions.js";
+import type { People } from "./people.js";
+
+const TYPING_EVERY_MS = 3000;
+/** Of what was written but not sent, by conversation; only in memory. */
+const drafts = new Map<string, string>();
+
+export interface ComposerOptions {
+  client: IMClient;
+  people: People;
+  conversation: Conversation;
+  name: string;
+  /** Of a group: its members, and whether this user may mention everybody. */
+  members(): { users: string[]; mayMentionAll: boolean };
+  sent(): void;
+}
+
+export class Composer {
+  readonly element: HTMLFormElement;
+  private readonly text: HTMLTextAreaElement;
+  private readonly answering = h("div", { class: "answering", hidden: true });
+  private readonly mentions: Mentions;
+  private replyTo: Message | undefined;
+  private typedAt = 0;
+
+  constructor(private readonly options: ComposerOptions) {
+    const label = t("writeTo", { name: options.name });
+    this.text = h("textarea", {
+      rows: 1,
+      "aria-label": label,
+      placeholder: t("write"),
+      autocomplete: "off",
+      enterkeyhint: "send",
+      keydown: (event: KeyboardEvent) => this.key(event),
+      input: () => this.typed(),
+    });
+    this.mentions = new Mentions(this.text, options.people, options.members);
+    const attach = iconButton("plus", t("attach"), () => openMenu(attach, this.choices()), {
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+    });
+    const submit = (event: SubmitEvent): void => {
+      event.preventDefault();
+      this.submit();
+    };
+    this.element = h(
+      "form",
+      { class: "composer", submit },
+      this.answering,
+      this.mentions.element,
+      attach,
+      this.text,
+      h(
+        "button",
+        { type: "submit", class: "icon-button send", "aria-label": t("send"), title: t("send") },
+        icon("send"),
+      ),
+    );
+    this.text.value = drafts.get(this.draftKey) ?? "";
+    requestAnimationFrame(() => this.grow());
+  }
+
+  focus(): void {
+    this.text.focus();
+  }
+
+  answer(message: Message | undefined): void {
+    const { people } = this.options;
+    this.replyTo = message;
+    this.answering.hidden = !message;
+    if (!message) return;
+    fill(
+      this.answering,
+      h(
+        "div",
+        {},
+        h("strong", {}, t("replyTo", { name: people.name(message.sender) })),
+        h("span", {}, summary(message, people)),
+      ),
+      iconButton("close", t("cancel"), () => this.answer(undefined)),
+    );
+    this.focus();
+  }
+
+  private get draftKey(): string {
+    return `${this.options.conversation.type}:${this.options.conversation.id}`;
+  }
+
+  private choices(): { label: string; act(): void }[] {
+    return attachments(this.options, (content) => this.send(content));
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (this.mentions.key(event)) return;
+    const onPhone = matchMedia("(pointer: coarse)").matches; // Enter is for lines there
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !onPhone) {
+      event.preventDefault();
+      this.submit();
+    } else if (event.key === "Escape" && this.replyTo) {
+      this.answer(undefined);
+    }
+  }
+
+  private typed(): void {
+    const { client, conversation } = this.options;
+    this.grow();
+    this.mentions.look();
+    drafts.set(this.draftKey, this.text.value);
+    if (conversation.type !== "person" || client.state !== "online") return;
+    if (!this.text.value) this.stopTyping();
+    else if (Date.now() - this.typedAt > TYPING_EVERY_MS) {
+      this.typedAt = Date.now();
+      client.typing(conversation);
+    }
+  }
+
+  private stopTyping(): void {
+    const { client, conversation } = this.options;
+    if (this.typedAt && conversation.type === "person") client.typing(conversation, true);
+    this.typedAt = 0;
+  }
+
+  private submit(): void {
+    const text = this.text.value.trim();
+    if (!text) return this.focus();
+    this.send({ body: { case: "text", value: { text } }, ...this.mentions.of(text) });
+    this.text.value = "";
+    drafts.delete(this.draftKey);
+    this.mentions.clear();
+    this.stopTyping();
+    this.grow();
+    this.focus();
+  }
+
+  private send(content: ContentInit): void {
+    const { client, conversation, sent } = this.options;
+    const replyTo = this.replyTo?.id ?? "";
+    client.send(conversation, { ...content, replyTo } as ContentInit);
+    this.answer(undefined);
+    sent();
+  }
+
+  private grow(): void {
+    const { style } = this.text;
+    style.height = "auto";
+    style.height = `${Math.min(this.text.scrollHeight, 160)}px`;
+  }
+}
+

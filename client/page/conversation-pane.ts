@@ -1,0 +1,323 @@
+/** One conversation: its messages, read up to where they are seen, and what is written next. */
+import {
+  type Conversation,
+  type Entry,
+  type IMClient,
+  IMError,
+  isRecalled,
+  keyOf,
+  type Message,
+  type Pending,
+  textOf,
+  type Timeline,
+} from "../js/src/index.js";
+import { Composer } from "./composer.js";
+import { avatarOf, titleOf } from "./conversation-list.js";
+import { type Choice, notify, openDialog, openMenu } from "./dialogs.js";
+import { fill, h, icon, iconButton, keyed } from "./dom.js";
+import type { GroupDetails } from "./group-details.js";
+import { reason, t } from "./i18n.js";
+import {
+  type Item,
+  itemOf,
+  makeMessage,
+  type MessageContext,
+  pendingItem,
+  updateMessage,
+} from "./message-view.js";
+import type { People } from "./people.js";
+
+/** So near to an end counts as there. */
+const NEAR_PX = 120;
+
+export interface PaneContext {
+  client: IMClient;
+  people: People;
+  failed: Map<string, { pending: Pending; ms: number; error: IMError }[]>;
+  group: GroupDetails | undefined;
+  open(conversation: Conversation): void;
+  back(): void;
+  menu(anchor: HTMLElement): void;
+  subtitle(): string;
+}
+
+export class ConversationPane {
+  readonly element: HTMLElement;
+  readonly composer: Composer;
+  private readonly timeline: Timeline;
+  private readonly list = h("ol", { class: "messages" });
+  private readonly scroller: HTMLElement;
+  private readonly heading = h("div", { class: "heading" });
+  private readonly empty = h("p", { class: "empty" });
+  private readonly loading = h("p", { class: "loading", hidden: true }, t("older"));
+  private readonly jump: HTMLButtonElement;
+  private readonly messages: MessageContext;
+  private loaded = false;
+  private reading = "";
+  private newCount = 0;
+  private readonly sentAt = new Map<string, number>();
+
+  constructor(
+    readonly conversation: Conversation,
+    private readonly context: PaneContext,
+  ) {
+    const { client, people } = context;
+    this.timeline = client.timeline(conversation);
+    this.messages = {
+      client,
+      people,
+      inGroup: conversation.type === "group",
+      peerRead: () => this.entry?.peerRead ?? "",
+      find: (id) => this.timeline.get(id),
+      openPerson: (user) => context.open({ type: "person", id: user }),
+      openActions: (item, anchor) => this.openActions(item, anchor),
+      goTo: (id) => this.goTo(id),
+    };
+    this.scroller = h(
+      "div",
+      {
+        class: "scroller",
+        tabindex: 0,
+        role: "region",
+        "aria-label": t("messages"),
+        scroll: () => this.scrolled(),
+      },
+      this.loading,
+      this.empty,
+      this.list,
+    );
+    this.jump = h(
+      "button",
+      { type: "button", class: "jump", hidden: true, click: () => this.toEnd() },
+      icon("down"),
+      h("span", {}),
+    );
+    this.composer = new Composer({
+      client,
+      people,
+      conversation,
+      name: titleOf(conversation, this.entry, people),
+      members: () => context.group?.forMentions ?? { users: [], mayMentionAll: false },
+      sent: () => {
+        this.render();
+        this.toEnd();
+      },
+    });
+    const more = iconButton("more", t("menu"), () => context.menu(more), {
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+    });
+    this.element = h(
+      "section",
+      { class: "pane", "aria-label": titleOf(conversation, this.entry, people) },
+      h(
+        "header",
+        {},
+        iconButton("back", t("back"), () => context.back(), { class: "icon-button back" }),
+        this.heading,
+        more,
+      ),
+      h("div", { class: "middle" }, this.scroller, this.jump),
+      this.composer.element,
+    );
+  }
+
+  private get entry(): Entry | undefined {
+    return this.context.client.contacts.get(this.conversation);
+  }
+
+  /** Reads the newest messages, unless they are there. */
+  async load(): Promise<void> {
+    if (this.loaded) return this.render();
+    try {
+      if (!this.timeline.messages.length || this.timeline.hasMore) await this.timeline.older();
+      this.loaded = true;
+      this.render();
+      this.toEnd();
+      await this.fillScreen();
+    } catch (error) {
+      // Without a connection: the next one loads. A group that is not ours has nothing to show.
+      if (error instanceof IMError && !error.retryable) this.loaded = true;
+      this.render();
+    }
+  }
+
+  /** Shows what there is, keeping the place where somebody reads. */
+  render(): void {
+    const { people } = this.context;
+    const { scroller } = this;
+    const atEnd = this.isAtEnd;
+    this.renderHeading();
+    const items = this.items();
+    keyed(this.list, items, (item) => item.key, makeMessage, (element, item, index) =>
+      updateMessage(element, item, items[index - 1], this.messages),
+    );
+    this.empty.hidden = !this.loaded || items.length > 0;
+    this.empty.textContent = t("emptyConversation");
+    this.element.setAttribute("aria-label", titleOf(this.conversation, this.entry, people));
+    if (atEnd) scroller.scrollTop = scroller.scrollHeight;
+    this.markRead();
+  }
+
+  /** Something new was said. */
+  came(own: boolean): void {
+    if (!this.isAtEnd && !own) this.newCount++;
+    this.render();
+    this.showJump();
+  }
+
+  /** Tells the server what was seen, while somebody looks. */
+  markRead(): void {
+    const { client, people } = this.context;
+    if (document.visibilityState !== "visible" || !this.loaded || !this.isAtEnd) return;
+    const newest = this.timeline.messages
+      .filter(({ sender }) => sender && sender !== people.self)
+      .at(-1);
+    const { entry } = this;
+    const isUnread = entry && (entry.unread > 0 || entry.mentions > 0);
+    if (!newest || !isUnread || newest.id === this.reading) return;
+    this.reading = newest.id;
+    client
+      .read(this.conversation, newest.id)
+      .catch(() => undefined) // tried again when we are connected again
+      .finally(() => (this.reading = ""));
+  }
+
+  private items(): Item[] {
+    const { client, people, failed } = this.context;
+    const key = keyOf(this.conversation);
+    const stored = this.timeline.messages.map(itemOf);
+    const known = new Set(stored.map((item) => item.key));
+    const waiting = client.pending
+      .filter(({ conversation }) => keyOf(conversation) === key)
+      .map((pending) => pendingItem(pending, people.self, this.timeOf(pending.key)));
+    const refused = (failed.get(key) ?? []).map(({ pending, ms, error }) =>
+      pendingItem(pending, people.self, ms, error),
+    );
+    return [...stored, ...refused, ...waiting.filter((item) => !known.has(item.key))];
+  }
+
+  private timeOf(key: string): number {
+    const { client } = this.context;
+    if (!this.sentAt.has(key)) this.sentAt.set(key, client.serverNow());
+    return this.sentAt.get(key)!;
+  }
+
+  private renderHeading(): void {
+    const { people, subtitle } = this.context;
+    const { conversation, entry } = this;
+    const title = titleOf(conversation, entry, people);
+    const looks = `${title}\n${subtitle()}\n${people.version}`;
+    if (this.heading.dataset["looks"] === looks) return;
+    this.heading.dataset["looks"] = looks;
+    fill(
+      this.heading,
+      avatarOf(conversation, entry, people),
+      h(
+        "div",
+        {},
+        h("h2", { title: conversation.id }, title),
+        h("p", { class: "detail", "aria-live": "polite" }, subtitle()),
+      ),
+    );
+  }
+
+  private get isAtEnd(): boolean {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    return scrollHeight - scrollTop - clientHeight < NEAR_PX;
+  }
+
+  private toEnd(): void {
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.newCount = 0;
+    this.showJump();
+    this.markRead();
+  }
+
+  private showJump(): void {
+    this.jump.hidden = this.isAtEnd;
+    const text = this.newCount ? t("newMessages", { count: this.newCount }) : t("latest");
+    this.jump.lastElementChild!.textContent = text;
+  }
+
+  private scrolled(): void {
+    if (this.isAtEnd && this.newCount) this.toEnd();
+    this.showJump();
+    if (this.isAtEnd) this.markRead();
+    if (this.loaded && this.scroller.scrollTop < NEAR_PX) void this.loadOlder();
+  }
+
+  private async loadOlder(): Promise<void> {
+    const { scroller, timeline } = this;
+    if (!timeline.hasMore || !this.loading.hidden) return;
+    this.loading.hidden = false;
+    const fromEnd = scroller.scrollHeight - scroller.scrollTop;
+    try {
+      await timeline.older();
+      this.render();
+    } catch {
+      // scrolling on tries again
+    } finally {
+      this.loading.hidden = true;
+      scroller.scrollTop = scroller.scrollHeight - fromEnd;
+    }
+  }
+
+  private async fillScreen(): Promise<void> {
+    const { scroller, timeline } = this;
+    if (timeline.hasMore && scroller.scrollHeight <= scroller.clientHeight) await this.loadOlder();
+  }
+
+  private goTo(id: string): void {
+    const element = this.list.querySelector<HTMLElement>(`[data-id="${id}"]`);
+    element?.scrollIntoView({ block: "center" });
+    element?.classList.add("flash");
+    setTimeout(() => element?.classList.remove("flash"), 1500);
+  }
+
+  private openActions({ message }: Item, anchor: HTMLElement): void {
+    const { people } = this.context;
+    const text = textOf(message.content);
+    const own = message.sender === people.self;
+    const choices: Choice[] = [{ label: t("reply"), act: () => this.composer.answer(message) }];
+    if (text) {
+      choices.push({ label: t("copy"), act: () => void navigator.clipboard?.writeText(text) });
+    }
+    if (this.conversation.type === "group" && own) {
+      choices.push({ label: t("readBy"), act: () => void this.showReaders(message) });
+    }
+    const mayRecall = own || this.context.group?.mayManage;
+    if (mayRecall && !isRecalled(message)) {
+      choices.push({ label: t("recall"), danger: true, act: () => void this.recall(message) });
+    }
+    openMenu(anchor, choices);
+  }
+
+  private async recall(message: Message): Promise<void> {
+    await this.try(() => this.context.client.recall(message.id));
+  }
+
+  private async showReaders(message: Message): Promise<void> {
+    const { client, people } = this.context;
+    await this.try(async () => {
+      const request = { group: this.conversation.id, id: message.id, limit: 200 };
+      const { count, members, users } = await client.call("group_readers", request);
+      openDialog(
+        t("readByCount", { count, members }),
+        h(
+          "ul",
+          { class: "people" },
+          ...users.map((user) => h("li", {}, people.avatar(user), people.nameOf(user))),
+        ),
+      );
+    });
+  }
+
+  private async try(act: () => Promise<unknown>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      notify(reason(error instanceof IMError ? error.code : String(error)));
+    }
+  }
+}

@@ -1,0 +1,116 @@
+/** "@" in a group's message: a list of members to choose from with arrows and Enter. */
+import { h } from "./dom.js";
+import { t } from "./i18n.js";
+import type { People } from "./people.js";
+
+const SHOWN_MAX = 8;
+const ALL = "";
+
+export class Mentions {
+  readonly element: HTMLElement;
+  /** Written name to user id; the empty id is everybody. */
+  private readonly chosen = new Map<string, string>();
+  private choices: { user: string; name: string }[] = [];
+  private at = 0;
+
+  constructor(
+    private readonly text: HTMLTextAreaElement,
+    private readonly people: People,
+    private readonly members: () => { users: string[]; mayMentionAll: boolean },
+  ) {
+    this.element = h("ul", {
+      class: "mentions",
+      role: "listbox",
+      id: "mentions",
+      "aria-label": t("mentionList"),
+      hidden: true,
+    });
+    text.setAttribute("aria-controls", "mentions");
+    text.setAttribute("aria-autocomplete", "list");
+    text.addEventListener("blur", () => setTimeout(() => this.hide(), 150)); // a click comes first
+  }
+
+  /** What of this text goes into the message's fields. */
+  of(text: string): { mentions: string[]; mentionAll: boolean } {
+    const users = [...this.chosen].filter(([name]) => text.includes(name)).map(([, user]) => user);
+    return { mentions: users.filter((user) => user !== ALL), mentionAll: users.includes(ALL) };
+  }
+
+  clear(): void {
+    this.chosen.clear();
+    this.hide();
+  }
+
+  /** Shows who fits to what stands before the caret. */
+  look(): void {
+    const typed = /(?:^|\s)@([^\s@]{0,32})$/.exec(this.text.value.slice(0, this.text.selectionStart));
+    const { users, mayMentionAll } = this.members();
+    if (!typed || !users.length) return this.hide();
+    const wanted = typed[1]!.toLowerCase();
+    const all = mayMentionAll ? [{ user: ALL, name: t("everybody") }] : [];
+    this.choices = [
+      ...all,
+      ...users
+        .filter((user) => user !== this.people.self)
+        .map((user) => ({ user, name: this.people.nameOf(user) })),
+    ]
+      .filter(({ user, name }) => `${name} ${user}`.toLowerCase().includes(wanted))
+      .slice(0, SHOWN_MAX);
+    this.at = 0;
+    this.show();
+  }
+
+  /** Whether the key was for the list. */
+  key(event: KeyboardEvent): boolean {
+    if (this.element.hidden || event.isComposing) return false;
+    const { length } = this.choices;
+    if (event.key === "ArrowDown") this.at = (this.at + 1) % length;
+    else if (event.key === "ArrowUp") this.at = (this.at + length - 1) % length;
+    else if (event.key === "Escape") this.choices = [];
+    else if (event.key === "Enter" || event.key === "Tab") this.choose(this.at);
+    else return false;
+    event.preventDefault();
+    this.show();
+    return true;
+  }
+
+  private show(): void {
+    this.element.hidden = !this.choices.length;
+    this.element.replaceChildren(
+      ...this.choices.map(({ user, name }, index) =>
+        h(
+          "li",
+          {
+            role: "option",
+            id: `mention-${index}`,
+            "aria-selected": String(index === this.at),
+            pointerdown: (event: PointerEvent) => {
+              event.preventDefault(); // the focus stays
+              this.choose(index);
+            },
+          },
+          name,
+          h("span", { class: "detail" }, user),
+        ),
+      ),
+    );
+    if (this.element.hidden) this.text.removeAttribute("aria-activedescendant");
+    else this.text.setAttribute("aria-activedescendant", `mention-${this.at}`);
+  }
+
+  private choose(index: number): void {
+    const choice = this.choices[index];
+    if (!choice) return;
+    const { value, selectionStart } = this.text;
+    const start = value.lastIndexOf("@", selectionStart - 1);
+    const written = `@${choice.name}`;
+    this.text.setRangeText(`${written} `, start, selectionStart, "end");
+    this.chosen.set(written, choice.user);
+    this.hide();
+  }
+
+  private hide(): void {
+    this.choices = [];
+    this.show();
+  }
+}
