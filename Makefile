@@ -6,20 +6,24 @@ PROTOS := proto/im.proto proto/views.proto
 PROTOC := $(PY) -m grpc_tools.protoc -I.
 GENERATED := $(foreach p,$(PROTOS:.proto=),$(p)_pb2.py $(p)_pb2.pyi)
 CLIENT := client/python/im_client
+JS := client/js
+PROTOC_ES := $(PY) -m grpc_tools.protoc -Iproto --es_opt=target=ts,import_extension=js \
+	--plugin=protoc-gen-es=$(JS)/node_modules/.bin/protoc-gen-es proto/im.proto
 
-.PHONY: help run test lint fmt proto docs bench setup clean
+.PHONY: help run test lint fmt proto docs page bench setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
-run: setup ## start everything; Ctrl-C stops it, data stays in var/
+run: ## start everything; Ctrl-C stops it, data stays in var/
+	@dev/setup.sh run
 	@$(PY) -m dev.run
 
 test: setup ## run every test; ARGS="tests/unit -k frame" narrows it
 	@$(PY) -m pytest --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: ## style, types, imports between rooms, freshness of generated code
-	@dev/setup.sh python
+	@dev/setup.sh lint
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy --strict $(ROOMS) $(CLIENT) client/python/conformance
@@ -33,7 +37,13 @@ lint: ## style, types, imports between rooms, freshness of generated code
 	for file in im_pb2.py im_pb2.pyi; do \
 		cmp -s $(CLIENT)/_proto/$$file $$fresh/proto/$$file || \
 		{ echo "$(CLIENT)/_proto/$$file is stale: run make proto"; exit 1; }; \
-	done
+	done && \
+	$(PROTOC_ES) --es_out=$$fresh && \
+	{ cmp -s $(JS)/src/gen/im_pb.ts $$fresh/im_pb.ts || \
+		{ echo "$(JS)/src/gen is stale: run make proto"; exit 1; }; } && \
+	npm --prefix $(JS) run --silent check && \
+	node $(JS)/scripts/page.mjs $$fresh/static && \
+	{ diff -rq web/static $$fresh/static || { echo "web/static is stale: run make page"; exit 1; }; }
 	@$(PY) -m dev.docs --check
 
 fmt: ## put the code into the house format
@@ -41,14 +51,19 @@ fmt: ## put the code into the house format
 	@$(PY) -m ruff check --fix-only --quiet .
 	@$(PY) -m ruff format .
 
-proto: ## generate the Python code of proto/*.proto
-	@dev/setup.sh python
+proto: ## generate the Python and TypeScript code of proto/*.proto
+	@dev/setup.sh lint
 	@$(PROTOC) --python_out=. --pyi_out=. $(PROTOS)
 	@cp proto/im_pb2.py proto/im_pb2.pyi $(CLIENT)/_proto/
+	@$(PROTOC_ES) --es_out=$(JS)/src/gen
 
 docs: ## generate docs/openapi.json and the tables of docs/protocol.md
 	@dev/setup.sh python
 	@$(PY) -m dev.docs
+
+page: ## build the chat page, client/page, into web/static
+	@dev/setup.sh lint
+	@node $(JS)/scripts/page.mjs
 
 bench: setup ## measure; SCENARIOS="name ..." narrows it
 	@$(PY) -m bench $(SCENARIOS)
@@ -56,7 +71,7 @@ bench: setup ## measure; SCENARIOS="name ..." narrows it
 setup: ## install what is missing on this machine and in .venv
 	@dev/setup.sh
 
-clean: ## remove .venv and caches; data in var/ stays
+clean: ## remove .venv, node_modules and caches; data in var/ stays
 	@rm -rf .venv .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
-	@rm -rf .import_linter_cache .hypothesis
+	@rm -rf .import_linter_cache .hypothesis $(JS)/node_modules $(JS)/dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,8 +1,11 @@
 #!/bin/bash
 # Makes this machine able to run the platform and its tests; quick when nothing is missing.
 #
-#   dev/setup.sh          Debian packages (MariaDB, Redis, HAProxy, Python) and Python's in .venv
-#   dev/setup.sh python   the same without the servers, which lint does not need
+#   dev/setup.sh          Debian packages (MariaDB, Redis, HAProxy, Python, Node, Chromium), Python's
+#                         in .venv and JavaScript's in client/js/node_modules
+#   dev/setup.sh run      what `make run` needs: the servers and Python
+#   dev/setup.sh lint     Python and Node, without servers and browser
+#   dev/setup.sh python   Python alone
 #
 # Nothing that is already there is changed, and no server is left running.
 set -eu
@@ -29,10 +32,17 @@ missing_packages() {
         [ -n "$python" ] || echo python3
         [ -n "$python" ] && "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
     fi
-    [ "$1" = python ] && return
+    if [ "$1" = all ] || [ "$1" = lint ]; then
+        command -v node >/dev/null || echo nodejs
+        command -v npm >/dev/null || echo npm
+    fi
+    if [ "$1" = all ]; then
+        command -v haproxy >/dev/null || echo haproxy # for the tests of deploy/
+        command -v chromium >/dev/null || echo chromium # for the tests of the chat page
+    fi
+    [ "$1" = all ] || [ "$1" = run ] || return 0
     command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null || echo mariadb-server
     command -v redis-server >/dev/null || echo redis-server
-    command -v haproxy >/dev/null || echo haproxy # for the tests of deploy/
 }
 
 refuse() {
@@ -42,7 +52,7 @@ refuse() {
         echo "    apt-get install --no-install-recommends $missing"
         echo
         echo "Needed: Python 3.11 or later with venv, MariaDB 10.6 or later, Redis 6.2 or later;"
-        echo "for the tests HAProxy 2.6 or later."
+        echo "for the tests HAProxy 2.6 or later, Node 18 or later with npm, and Chromium."
     } >&2
     exit 1
 }
@@ -99,6 +109,18 @@ install_python_packages() {
     echo "$wanted" >.venv/stamp
 }
 
-missing=$(missing_packages "${1:-all}" | sort -u | xargs)
+# Makes client/js/node_modules match the lock file, in the same way.
+install_node_packages() {
+    local wanted stamp=client/js/node_modules/.stamp
+    wanted=$(sha256sum <client/js/package-lock.json | cut -d' ' -f1)
+    [ "$(cat $stamp 2>/dev/null)" = "$wanted" ] && return
+    say "installing the JavaScript packages into client/js/node_modules"
+    npm --prefix client/js ci --silent --no-audit --no-fund --no-progress
+    echo "$wanted" >$stamp
+}
+
+wanted=${1:-all}
+missing=$(missing_packages "$wanted" | sort -u | xargs)
 [ -z "$missing" ] || install_packages
 install_python_packages
+case $wanted in all | lint) install_node_packages ;; esac

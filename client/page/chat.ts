@@ -11,7 +11,7 @@ import {
 import { ConversationList, titleOf } from "./conversation-list.js";
 import { ConversationPane } from "./conversation-pane.js";
 import { type Choice, notify, openMenu } from "./dialogs.js";
-import { fill, h, iconButton } from "./dom.js";
+import { fill, h, icon, iconButton } from "./dom.js";
 import { preview, when } from "./format.js";
 import { GroupDetails } from "./group-details.js";
 import { reason, t } from "./i18n.js";
@@ -46,7 +46,6 @@ export class Chat {
   private readonly cleanups: (() => void)[] = [];
   private pane: ConversationPane | undefined;
   private group: GroupDetails | undefined;
-  private sent = new Map<string, Pending>();
 
   constructor(private readonly options: ChatOptions) {
     const { session, device } = options;
@@ -137,11 +136,8 @@ export class Chat {
     client.on("kicked", ({ error }) => this.sentAway(error));
     client.on("contacts", () => this.render());
     client.on("message", (event) => this.message(event));
-    client.on("acked", ({ key }) => {
-      this.sent.delete(key);
-      this.pane?.render();
-    });
-    client.on("failed", ({ key, conversation, error }) => this.refused(key, conversation, error));
+    client.on("acked", () => this.pane?.render());
+    client.on("failed", ({ pending, error }) => this.refused(pending, error));
     client.on("typing", ({ user, stopped }) => this.showTyping(user, stopped));
     client.on("presence", ({ user, online, lastSeenMs }) => {
       this.presence.set(user, { online, lastSeenMs });
@@ -172,7 +168,6 @@ export class Chat {
 
   private message({ conversation, message, own, recalled }: MessageEvent): void {
     const isOpen = this.pane && keyOf(this.pane.conversation) === keyOf(conversation);
-    if (own) this.sent.delete(message.sequence);
     this.showTyping(message.sender, true);
     if (isOpen) {
       this.pane!.came(own);
@@ -185,10 +180,8 @@ export class Chat {
     this.announcer.textContent = `${titleOf(conversation, entry, this.people)}: ${line}`;
   }
 
-  private refused(key: string, conversation: Conversation, error: IMError): void {
-    const pending = this.sent.get(key);
-    if (!pending) return;
-    this.sent.delete(key);
+  private refused(pending: Pending, error: IMError): void {
+    const { conversation } = pending;
     const all = this.failed.get(keyOf(conversation)) ?? [];
     all.push({ pending, ms: this.client.serverNow(), error });
     this.failed.set(keyOf(conversation), all);
@@ -227,7 +220,6 @@ export class Chat {
   }
 
   private render(): void {
-    for (const pending of this.client.pending) this.sent.set(pending.key, pending);
     this.list.render();
     this.pane?.render();
     const unread = this.client.contacts.list
@@ -250,7 +242,9 @@ export class Chat {
     this.list.select(conversation);
     this.pane = this.group = undefined;
     if (!conversation) {
-      fill(this.main, h("p", { class: "empty" }, t("pickOne")));
+      const start = h("button", { type: "button", class: "primary" }, t("newChat"));
+      start.addEventListener("click", () => this.startChoices()[0]!.act());
+      fill(this.main, h("div", { class: "empty" }, icon("compose"), h("p", {}, t("pickOne")), start));
       return;
     }
     if (conversation.type === "group") {

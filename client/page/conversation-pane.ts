@@ -55,6 +55,7 @@ export class ConversationPane {
   private loaded = false;
   private reading = "";
   private newCount = 0;
+  private sticks = true;
   private readonly sentAt = new Map<string, number>();
 
   constructor(
@@ -86,6 +87,12 @@ export class ConversationPane {
       this.empty,
       this.list,
     );
+    // Pictures come later, keyboards take room: who was at the end stays there.
+    const sizes = new ResizeObserver(() => {
+      if (this.sticks) this.scroller.scrollTop = this.scroller.scrollHeight;
+    });
+    sizes.observe(this.list);
+    sizes.observe(this.scroller);
     this.jump = h(
       "button",
       { type: "button", class: "jump", hidden: true, click: () => this.toEnd() },
@@ -146,7 +153,7 @@ export class ConversationPane {
   render(): void {
     const { people } = this.context;
     const { scroller } = this;
-    const atEnd = this.isAtEnd;
+    const atEnd = this.sticks;
     this.renderHeading();
     const items = this.items();
     keyed(this.list, items, (item) => item.key, makeMessage, (element, item, index) =>
@@ -228,6 +235,7 @@ export class ConversationPane {
   }
 
   private toEnd(): void {
+    this.sticks = true;
     this.scroller.scrollTop = this.scroller.scrollHeight;
     this.newCount = 0;
     this.showJump();
@@ -241,6 +249,7 @@ export class ConversationPane {
   }
 
   private scrolled(): void {
+    this.sticks = this.isAtEnd;
     if (this.isAtEnd && this.newCount) this.toEnd();
     this.showJump();
     if (this.isAtEnd) this.markRead();

@@ -47,6 +47,7 @@ export class Mentions {
     const { users, mayMentionAll } = this.members();
     if (!typed || !users.length) return this.hide();
     const wanted = typed[1]!.toLowerCase();
+    const begins = ({ name }: { name: string }): boolean => name.toLowerCase().startsWith(wanted);
     const all = mayMentionAll ? [{ user: ALL, name: t("everybody") }] : [];
     this.choices = [
       ...all,
@@ -55,6 +56,7 @@ export class Mentions {
         .map((user) => ({ user, name: this.people.nameOf(user) })),
     ]
       .filter(({ user, name }) => `${name} ${user}`.toLowerCase().includes(wanted))
+      .sort((a, b) => Number(begins(b)) - Number(begins(a)))
       .slice(0, SHOWN_MAX);
     this.at = 0;
     this.show();

@@ -7,6 +7,8 @@ import { avatar, type People } from "./people.js";
 
 const LINK = /https?:\/\/[^\s<>"'，。！？、）】]+[^\s<>"'，。！？、）】.,!?;:)\]]/g;
 
+const PICTURE_PX = { width: 400, height: 320 };
+
 export interface BodyContext {
   client: IMClient;
   people: People;
@@ -123,12 +125,18 @@ function image(
     alt: media.name || t("image"),
     loading: "lazy",
     referrerpolicy: "no-referrer",
-    // Room of the right shape before it is there, so that nothing jumps.
-    ...(width && height ? { width, height } : {}),
+    ...fitted(width, height),
   });
   const whole = h("div", { class: "picture" }, link(media.ref, picture));
   picture.addEventListener("error", () => whole.replaceWith(fileChip(media, t("notLoaded"))));
   return whole;
+}
+
+/** Room of the right shape before the picture is there, so that nothing jumps. */
+function fitted(width: number, height: number): { width?: number; height?: number } {
+  if (!width || !height) return {};
+  const scale = Math.min(1, PICTURE_PX.width / width, PICTURE_PX.height / height);
+  return { width: Math.round(width * scale), height: Math.round(height * scale) };
 }
 
 function player(

@@ -6,8 +6,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
 
+from dev.services import MariaDB
 from tests.support.cluster import Cluster
 from tests.support.wait import DEADLINE_S
 
@@ -153,6 +162,7 @@ def chromium() -> Iterator[Browser]:
     """Debian's Chromium without a screen."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     assert path, "there is no chromium here; dev/setup.sh installs it"
+    expect.set_options(timeout=1000 * DEADLINE_S)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:
@@ -165,3 +175,21 @@ def chromium() -> Iterator[Browser]:
 def browser() -> Iterator[Browser]:
     with chromium() as launched:
         yield launched
+
+
+@pytest.fixture(scope="module")
+def page_cluster(tmp_path_factory: pytest.TempPathFactory, mariadb: MariaDB) -> Iterator[Cluster]:
+    """A platform with the page, for one module."""
+    with Cluster(tmp_path_factory.mktemp("page"), mariadb) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def visitors(browser: Browser, page_cluster: Cluster) -> Iterator[Visitors]:
+    """People at the page; the page must not have complained when they leave."""
+    visitors = Visitors(browser, page_cluster)
+    try:
+        yield visitors
+    finally:
+        page_cluster.hang_up()
+        visitors.leave()

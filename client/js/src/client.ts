@@ -90,8 +90,10 @@ export class IMClient {
       call: this.call,
       isConnected: () => Boolean(this.connection.link),
       acked: (pending, id, sendTimeMs) => this.acked(pending, id, sendTimeMs),
-      failed: ({ key, conversation }, error) =>
-        this.emitter.emit("failed", { key, conversation, error }),
+      failed: (pending, error) => {
+        const { key, conversation } = pending;
+        this.emitter.emit("failed", { key, conversation, error, pending });
+      },
     });
     this.contacts = new ContactList(this.call, user, () =>
       this.emitter.emit("contacts", undefined),

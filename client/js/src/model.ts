@@ -3,6 +3,7 @@ import type { Content, Message } from "./gen/im_pb.js";
 import { ConversationType } from "./gen/im_pb.js";
 import type { IMError } from "./errors.js";
 import type { TransportName } from "./link.js";
+import type { Pending } from "./outbox.js";
 
 export interface Conversation {
   type: "person" | "group";
@@ -56,7 +57,7 @@ export interface Events {
   /** A send was stored. */
   acked: { key: string; conversation: Conversation; id: string; sendTimeMs: number };
   /** A send was refused for good. */
-  failed: { key: string; conversation: Conversation; error: IMError };
+  failed: { key: string; conversation: Conversation; error: IMError; pending: Pending };
   /** `reader` has read up to a message: this user elsewhere, or the other one. */
   read: { conversation: Conversation; reader: string; id: string; unread: number };
   typing: { conversation: Conversation; user: string; stopped: boolean };
