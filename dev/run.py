@@ -155,6 +155,7 @@ class Run:
         if not self._foreign_usercenter:
             usercenter = f"http://127.0.0.1:{env['IM_USERCENTER_PORT']}"
         addresses = {
+            "chat page": f"{web_url(env)}/" if env.get("IM_PAGE_USERCENTER_URL") else "none",
             "web": web_url(env),
             "tcp": f"127.0.0.1:{env['IM_GATEWAY_PORT']}, TLS {env['IM_GATEWAY_TLS_PORT']}",
             "metrics": f"http://127.0.0.1:{env['IM_METRICS_PORT']}/metrics",

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
+from werkzeug.wrappers import Response as BaseResponse
 
 from models.settings import Settings
 
@@ -49,8 +50,8 @@ class Pages:
     def _add(self, app: Flask, path: str, body: bytes, content_type: str) -> None:
         packed = gzip.compress(body, mtime=0)
 
-        def serve() -> Response:
-            wants_packed = "gzip" in request.accept_encodings
+        def serve() -> BaseResponse:
+            wants_packed = request.accept_encodings.quality("gzip") > 0
             response = Response(packed if wants_packed else body, content_type=content_type)
             if wants_packed:
                 response.headers["Content-Encoding"] = "gzip"

@@ -248,9 +248,10 @@ export class Chat {
       return;
     }
     if (conversation.type === "group") {
-      this.group = new GroupDetails(conversation.id, this.client, this.people, () =>
-        this.pane?.render(),
-      );
+      this.group = new GroupDetails(conversation.id, this.client, this.people, () => {
+        this.pane?.render();
+        this.pane?.composer.membersChanged();
+      });
     }
     this.pane = new ConversationPane(conversation, {
       client: this.client,

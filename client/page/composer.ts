@@ -71,6 +71,11 @@ export class Composer {
     this.text.focus();
   }
 
+  /** The members of the group are known now, or others. */
+  membersChanged(): void {
+    if (document.activeElement === this.text) this.mentions.look();
+  }
+
   answer(message: Message | undefined): void {
     const { people } = this.options;
     this.replyTo = message;

@@ -7,6 +7,7 @@ import { ensureBuilt } from "../scripts/build.mjs";
 import { Network } from "./network.mjs";
 
 const im = await import(await ensureBuilt());
+const TRANSPORTS = process.env.IM_DRIVER_TRANSPORTS; // those to try, where not all
 const network = new Network();
 let client;
 let keys = new Map(); // of a send: what became of it
@@ -101,6 +102,7 @@ const OPS = {
       platform,
       endpoints,
       adapter: { ...im.webAdapter(parts), onNetwork: network.onNetwork },
+      ...(TRANSPORTS && { transports: TRANSPORTS.split(",") }),
       now: () => Date.now() + 1000 * clock_offset_s,
       ...(backoff_s && { backoffMs: backoff_s.map((seconds) => 1000 * seconds) }),
     });

@@ -1,3 +1,4 @@
+import "./utf8-setup.js"; // first: what follows needs it
 export { create } from "@bufbuild/protobuf";
 export type { Adapter, EventHandlers, HttpAnswer, HttpExchange } from "./adapter.js";
 export type { Socket, SocketHandlers } from "./adapter.js";

@@ -1,6 +1,4 @@
 /** UTF-8 for environments without TextEncoder and TextDecoder, which mini-programs may be. */
-import { configureTextEncoding } from "@bufbuild/protobuf/wire";
-
 /** The bytes of a text; half of a surrogate pair becomes U+FFFD. */
 export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   const bytes: number[] = [];
@@ -28,14 +26,4 @@ export function decodeUtf8(bytes: Uint8Array): string {
     text += String.fromCodePoint(code);
   }
   return text;
-}
-
-/** Lets the protobuf library use these where it would find nothing. */
-export function provideUtf8(): void {
-  if (typeof TextEncoder === "function" && typeof TextDecoder === "function") return;
-  configureTextEncoding({
-    encodeUtf8,
-    decodeUtf8,
-    checkUtf8: (text) => decodeUtf8(encodeUtf8(text)) === text,
-  });
 }

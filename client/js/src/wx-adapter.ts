@@ -1,6 +1,5 @@
 /** Mini-programs: `wx.connectSocket` and `wx.request` (WeChat, and others with the same shape). */
 import type { Adapter, HttpAnswer, HttpExchange, Socket, SocketHandlers } from "./adapter.js";
-import { provideUtf8 } from "./utf8.js";
 
 interface SocketTask {
   send(options: { data: ArrayBuffer; fail?: (error: { errMsg: string }) => void }): void;
@@ -29,7 +28,6 @@ export interface WxLike {
 
 /** An adapter over a mini-program's `wx`: WebSocket, and Comet where it has `request`. */
 export function wxAdapter(wx: WxLike): Adapter {
-  provideUtf8();
   const adapter: Adapter = { openSocket: (url, handlers) => openSocket(wx, url, handlers) };
   if (wx.request) adapter.post = (url, headers, body) => post(wx, url, headers, body);
   if (wx.onNetworkStatusChange) {

@@ -1,0 +1,60 @@
+"""The chat page behind HAProxy, and where WebSocket does not get through."""
+
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.support.haproxy import HAProxy, behind, running
+from tests.support.pagebrowser import Visitors, browser, page_cluster, visitors  # noqa: F401
+
+SILENT_WEBSOCKET = (
+    "window.WebSocket = class { constructor() { setTimeout(() => this.onclose?.({})) } }"
+)
+
+
+def test_behind_haproxy(visitors: Visitors, tmp_path: Path) -> None:  # noqa: F811
+    # Given the platform behind HAProxy, by https with a certificate of its own
+    cluster = visitors.cluster
+    alice_id, bob_id = cluster.pair()
+    with behind(cluster) as platform, running(HAProxy(tmp_path, platform)) as proxy:
+        url = f"https://127.0.0.1:{proxy.ports['HTTPS']}"
+        alice = visitors.come("Alice", alice_id, url=url, ignore_https_errors=True)
+        bob = visitors.come("Bob", bob_id, url=url, ignore_https_errors=True)
+
+        # When two people talk, then it is the same
+        alice.open("person", bob_id)
+        alice.say("through the proxy")
+        bob.row("Alice").click()
+        expect(bob.message("through the proxy")).to_be_visible()
+        expect(alice.page.locator(".status.read")).to_be_visible()
+        visitors.leave()
+
+
+def test_where_websocket_does_not_get_through(visitors: Visitors) -> None:  # noqa: F811
+    # Given somebody whose proxy ends every WebSocket
+    alice_id, bob_id = visitors.cluster.pair()
+    bob = visitors.come("Bob", bob_id)
+    alice = visitors.come()
+    alice.context.add_init_script(SILENT_WEBSOCKET)
+    streams: list[str] = []
+    alice.page.on("request", lambda request: streams.append(request.url))
+    alice.sign_up(alice_id, "Alice")
+
+    # When they talk
+    alice.open("person", bob_id)
+    alice.say("by other ways")
+    bob.row("Alice").click()
+    bob.say("they lead here too")
+
+    # Then all of it arrives, by an event stream that a ticket opened
+    expect(alice.message("they lead here too")).to_be_visible()
+    expect(alice.message("by other ways").locator(".status.read")).to_be_visible()
+    assert any("/events?ticket=" in url for url in streams)
+
+    # When the network goes and comes back, then it goes on
+    alice.expected = ("ERR_INTERNET_DISCONNECTED", "ERR_INCOMPLETE_CHUNKED_ENCODING")
+    alice.context.set_offline(True)
+    expect(alice.page.locator('.chat[data-state="online"]')).to_have_count(0)
+    bob.say("meanwhile")
+    alice.context.set_offline(False)
+    expect(alice.message("meanwhile")).to_be_visible()
