@@ -8,6 +8,7 @@ import {
   type Pending,
   webAdapter,
 } from "../js/src/index.js";
+import { conversationChoices } from "./conversation-actions.js";
 import { ConversationList, titleOf } from "./conversation-list.js";
 import { ConversationPane } from "./conversation-pane.js";
 import { type Choice, notify, openMenu } from "./dialogs.js";
@@ -260,7 +261,8 @@ export class Chat {
       group: this.group,
       open: (other) => this.open(other),
       back: () => (location.hash = ""),
-      menu: (anchor) => openMenu(anchor, this.paneChoices(conversation)),
+      menu: (anchor) =>
+        openMenu(anchor, conversationChoices(conversation, this.client, this.group)),
       subtitle: () => this.subtitle(conversation),
     });
     fill(this.main, this.pane.element);
@@ -290,42 +292,4 @@ export class Chat {
       })
       .catch(() => undefined); // it is only nice to know
   }
-
-  private paneChoices(conversation: Conversation): Choice[] {
-    const { client } = this;
-    const type = conversation.type === "group" ? 1 : 0;
-    const { id } = conversation;
-    const muted = client.contacts.get(conversation)?.muted ?? false;
-    const request = { type, peer: id };
-    const act = (promise: Promise<unknown>, done = ""): void => {
-      promise.then(
-        () => done && notify(done),
-        (error: unknown) => notify(reason(error instanceof IMError ? error.code : String(error))),
-      );
-    };
-    const choices: Choice[] = [
-      {
-        label: t(muted ? "unmute" : "mute"),
-        act: () => act(client.call("set_conversation", { ...request, muted: !muted })),
-      },
-    ];
-    if (this.group) {
-      choices.unshift({ label: t("details"), act: () => void this.group?.open() });
-    } else {
-      choices.push(
-        { label: t("block"), act: () => act(client.call("block", { user: id }), t("blocked")) },
-        { label: t("unblock"), act: () => act(client.call("unblock", { user: id }), t("unblocked")) },
-      );
-    }
-    choices.push({
-      label: t("deleteConversation"),
-      danger: true,
-      act: () => {
-        act(client.call("delete_conversation", request));
-        location.hash = "";
-      },
-    });
-    return choices;
-  }
 }
-

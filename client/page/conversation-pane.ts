@@ -4,19 +4,17 @@ import {
   type Entry,
   type IMClient,
   IMError,
-  isRecalled,
   keyOf,
-  type Message,
   type Pending,
-  textOf,
   type Timeline,
 } from "../js/src/index.js";
 import { Composer } from "./composer.js";
 import { avatarOf, titleOf } from "./conversation-list.js";
-import { type Choice, notify, openDialog, openMenu } from "./dialogs.js";
+import { openMenu } from "./dialogs.js";
 import { fill, h, icon, iconButton, keyed } from "./dom.js";
 import type { GroupDetails } from "./group-details.js";
-import { reason, t } from "./i18n.js";
+import { t } from "./i18n.js";
+import { messageChoices } from "./message-actions.js";
 import {
   type Item,
   itemOf,
@@ -71,7 +69,15 @@ export class ConversationPane {
       peerRead: () => this.entry?.peerRead ?? "",
       find: (id) => this.timeline.get(id),
       openPerson: (user) => context.open({ type: "person", id: user }),
-      openActions: (item, anchor) => this.openActions(item, anchor),
+      openActions: ({ message }, anchor) =>
+        openMenu(
+          anchor,
+          messageChoices(message, {
+            ...context,
+            conversation,
+            answer: (answered) => this.composer.answer(answered),
+          }),
+        ),
       goTo: (id) => this.goTo(id),
     };
     this.scroller = h(
@@ -282,51 +288,5 @@ export class ConversationPane {
     element?.scrollIntoView({ block: "center" });
     element?.classList.add("flash");
     setTimeout(() => element?.classList.remove("flash"), 1500);
-  }
-
-  private openActions({ message }: Item, anchor: HTMLElement): void {
-    const { people } = this.context;
-    const text = textOf(message.content);
-    const own = message.sender === people.self;
-    const choices: Choice[] = [{ label: t("reply"), act: () => this.composer.answer(message) }];
-    if (text) {
-      choices.push({ label: t("copy"), act: () => void navigator.clipboard?.writeText(text) });
-    }
-    if (this.conversation.type === "group" && own) {
-      choices.push({ label: t("readBy"), act: () => void this.showReaders(message) });
-    }
-    const mayRecall = own || this.context.group?.mayManage;
-    if (mayRecall && !isRecalled(message)) {
-      choices.push({ label: t("recall"), danger: true, act: () => void this.recall(message) });
-    }
-    openMenu(anchor, choices);
-  }
-
-  private async recall(message: Message): Promise<void> {
-    await this.try(() => this.context.client.recall(message.id));
-  }
-
-  private async showReaders(message: Message): Promise<void> {
-    const { client, people } = this.context;
-    await this.try(async () => {
-      const request = { group: this.conversation.id, id: message.id, limit: 200 };
-      const { count, members, users } = await client.call("group_readers", request);
-      openDialog(
-        t("readByCount", { count, members }),
-        h(
-          "ul",
-          { class: "people" },
-          ...users.map((user) => h("li", {}, people.avatar(user), people.nameOf(user))),
-        ),
-      );
-    });
-  }
-
-  private async try(act: () => Promise<unknown>): Promise<void> {
-    try {
-      await act();
-    } catch (error) {
-      notify(reason(error instanceof IMError ? error.code : String(error)));
-    }
   }
 }

@@ -144,6 +144,11 @@ class Visitors:
             person.sign_up(user or self.cluster.person(), name)
         return person
 
+    def two(self) -> tuple[Person, Person, str, str]:
+        """Alice and Bob, each at a browser, and their ids."""
+        alice, bob = self.cluster.pair()
+        return self.come("Alice", alice), self.come("Bob", bob), alice, bob
+
     def leave(self) -> None:
         """Everybody goes; whose page complained fails the test."""
         errors = []

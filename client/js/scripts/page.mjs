@@ -26,6 +26,7 @@ await build({
   absWorkingDir: PAGE,
   entryPoints: { chat: "chat.css" },
   outdir: out,
+  bundle: true,
   minify: true,
   legalComments: "none",
   logLevel: "warning",

@@ -2,7 +2,7 @@ import "./utf8-setup.js"; // first: what follows needs it
 export { create } from "@bufbuild/protobuf";
 export type { Adapter, EventHandlers, HttpAnswer, HttpExchange } from "./adapter.js";
 export type { Socket, SocketHandlers } from "./adapter.js";
-export { IMClient, type ClientOptions } from "./client.js";
+export { IMClient } from "./client.js";
 export { COMMANDS, type AnswerOf, type CommandName, type RequestOf } from "./commands.js";
 export type { ContactList, Entry } from "./contacts.js";
 export { endpointsOf, urlsOf } from "./endpoints.js";
@@ -24,6 +24,7 @@ export {
   type State,
   textOf,
 } from "./model.js";
+export type { ClientOptions } from "./options.js";
 export type { ContentInit, Pending } from "./outbox.js";
 export type { Timeline } from "./timeline.js";
 export { webAdapter, type WebParts, type WebSocketLike } from "./web-adapter.js";
