@@ -143,7 +143,7 @@ export class ConversationPane {
   async load(): Promise<void> {
     if (this.loaded) return this.render();
     try {
-      if (!this.timeline.messages.length || this.timeline.hasMore) await this.timeline.older();
+      if (!this.timeline.isRead) await this.timeline.older();
       this.loaded = true;
       this.render();
       this.toEnd();

@@ -203,3 +203,36 @@ def test_unread_of_a_group_and_muting(visitors: Visitors) -> None:  # noqa: F811
     # Then the badge counts quietly, and the title does not
     expect(row.locator(".badge.quiet")).to_contain_text("3")
     expect(person.page).to_have_title("im")
+
+
+def test_what_is_too_long_is_refused_once(visitors: Visitors) -> None:  # noqa: F811
+    # Given somebody who pastes a book, beyond what a message, and beyond what a frame, may hold
+    alice, _, _, bob_id = visitors.two()
+    alice.open("person", bob_id)
+    for size in (9_000, 40_000, 70_000):
+        alice.say("x" * size)
+
+    # Then each is refused with a reason, and what comes after them is sent
+    expect(alice.page.locator(".messages .problem")).to_have_count(3)
+    alice.say("in short")
+    expect(alice.message("in short").locator(".status.sent")).to_be_visible()
+
+
+def test_a_deleted_conversation_begins_anew(visitors: Visitors) -> None:  # noqa: F811
+    # Given a conversation
+    alice, bob, _, bob_id = visitors.two()
+    alice.open("person", bob_id)
+    alice.say("old")
+    bob.row("Alice").click()
+    expect(bob.message("old")).to_be_visible()
+
+    # When he deletes it
+    bob.page.locator(".pane header").get_by_role("button", name="Menu").click()
+    bob.page.get_by_role("menuitem", name="Delete conversation").click()
+    expect(bob.page.locator(".conversation")).to_have_count(0)
+
+    # Then he sees what comes from now on, and she still sees everything
+    alice.say("new")
+    bob.row("Alice").click()
+    expect(bob.page.locator(".message .text")).to_have_text(["new"])
+    expect(alice.page.locator(".message .text")).to_have_text(["old", "new"])

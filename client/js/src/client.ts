@@ -7,7 +7,7 @@ import { ContactList } from "./contacts.js";
 import { Emitter } from "./emitter.js";
 import { endpointsOf, readEndpoints } from "./endpoints.js";
 import { closed, type IMError, misused } from "./errors.js";
-import { type Message, MessageSchema } from "./gen/im_pb.js";
+import { type ConversationsPush, type Message, MessageSchema } from "./gen/im_pb.js";
 import { randomId } from "./ids.js";
 import type { Opening, TransportName } from "./link.js";
 import {
@@ -16,6 +16,7 @@ import {
   type Events,
   homeOf,
   isRecalled,
+  keyOf,
   person,
   type State,
   wireType,
@@ -175,7 +176,7 @@ export class IMClient {
 
   /** The messages of a conversation, kept up to date while the client lives. */
   timeline(conversation: Conversation): Timeline {
-    const key = `${conversation.type}:${conversation.id}`;
+    const key = keyOf(conversation);
     let timeline = this.timelines.get(key);
     if (!timeline) {
       timeline = new Timeline({ ...conversation }, this.call);
@@ -230,7 +231,7 @@ export class IMClient {
   /** Our own copy comes by push too, perhaps later. */
   private acked(pending: Pending, id: string, sendTimeMs: number): void {
     const { key, sequence, conversation, content } = pending;
-    this.timelines.get(`${conversation.type}:${conversation.id}`)?.take(
+    this.timelines.get(keyOf(conversation))?.take(
       create(MessageSchema, {
         id,
         sequence,
@@ -249,10 +250,17 @@ export class IMClient {
     const own = message.sender === this.user;
     const recalled = isRecalled(message);
     if (own) this.outbox.stored(message.sequence, message.id, Number(message.sendTime));
-    this.timelines.get(`${conversation.type}:${conversation.id}`)?.take(message);
+    this.timelines.get(keyOf(conversation))?.take(message);
     const event = { conversation, message, recalled, own };
     this.contacts.message(event);
     this.emitter.emit("message", event);
+  }
+
+  /** What was deleted is not shown again; messages from now on are. */
+  private forget({ all, changed, type, peer }: ConversationsPush): void {
+    if (changed) return;
+    if (all) this.timelines.clear();
+    else this.timelines.delete(keyOf(conversationOf(type, peer)));
   }
 
   private push(push: Push): void {
@@ -266,6 +274,7 @@ export class IMClient {
       case "push_resync":
         return this.sync.resync();
       case "push_conversations":
+        this.forget(push.body);
         return this.contacts.conversations(push.body);
       case "push_read": {
         const { type, reader, peer, id, unread } = push.body;

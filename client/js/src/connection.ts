@@ -19,6 +19,8 @@ const OPENERS = { websocket: openWebSocket, events: openEventStream, comet: open
 const GOOD_MS = 5000;
 /** The server closes when it has answered what is under way; longer we do not wait. */
 const GOING_MS = 5000;
+/** How long an event may take on its way when a ping's answer is here already. */
+const STREAM_MS = 3000;
 /** So many tokens in a row may be refused before we stop asking for another. */
 const REFUSALS_MAX = 3;
 
@@ -58,6 +60,7 @@ export class Connection {
   private refusals = 0;
   private delayMs: number | undefined; // as the server advised
   private lose: ((error: IMError) => void) | undefined;
+  private streamed = 0; // downlinks so far
   private readonly pause = new Pause();
   private readonly backoff: Backoff;
   private readonly candidates: Candidates;
@@ -99,11 +102,22 @@ export class Connection {
     if (!link) return this.pause.cut();
     try {
       const pong = await link.call("ping", {});
-      if (link === this.link) this.hooks.versions(pong.version, pong.groupsVersion);
+      if (link !== this.link) return;
+      if (link.transport === "events") this.checkStream(link, pong.version);
+      this.hooks.versions(pong.version, pong.groupsVersion);
     } catch (thrown) {
       const error = asError(thrown);
       if (link === this.link && !error.retryAfterMs) this.lose?.(error);
     }
+  }
+
+  /** Pings go another way than the stream: one that does not say what a ping knows is dead. */
+  private checkStream(link: Link, version: bigint): void {
+    const before = this.streamed;
+    if (version <= (this.hooks.cursor() ?? version)) return;
+    setTimeout(() => {
+      if (link === this.link && this.streamed === before) this.lose?.(closed("a silent stream"));
+    }, STREAM_MS);
   }
 
   readonly call: Call = async (name, request) => {
@@ -226,6 +240,7 @@ export class Connection {
   }
 
   private take(push: Push): void {
+    this.streamed++;
     if (push.name === "push_kicked") {
       this.lose?.(errorOf(push.body.error) ?? new IMError("KICKED", "", false));
     } else if (push.name === "push_go_away") {

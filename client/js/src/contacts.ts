@@ -8,6 +8,7 @@ import {
   type Conversation,
   conversationOf,
   isMentioned,
+  isRecalled,
   keyOf,
   type MessageEvent,
 } from "./model.js";
@@ -163,6 +164,7 @@ function keepNewer(entry: Entry | undefined, old: Entry): void {
     entry.unread = old.unread;
     entry.mentions = old.mentions;
   }
+  if (old.last && idOf(old) === idOf(entry) && isRecalled(old.last)) entry.last = old.last;
   if (old.peerRead > entry.peerRead) entry.peerRead = old.peerRead;
   if (old.read > entry.read) {
     entry.read = old.read;

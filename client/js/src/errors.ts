@@ -41,6 +41,8 @@ const own = (code: string, why: string, retryable: boolean): IMError =>
   new IMError(code, why, retryable, 0, true);
 export const closed = (why: string): IMError => own("CLOSED", why, true);
 export const timedOut = (what: string): IMError => own("TIMEOUT", `no answer to ${what}`, true);
+export const tooLarge = (bytes: number): IMError =>
+  own("TOO_LARGE", `a request of ${bytes} bytes`, false);
 export const misused = (why: string): IMError => own("CLIENT", why, false);
 
 /** Anything thrown as an `IMError`. */

@@ -2,8 +2,11 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type AnswerOf, type Call, COMMANDS, type CommandName, type Push } from "./commands.js";
 import type { RequestOf } from "./commands.js";
-import { errorOf, type IMError, misused } from "./errors.js";
+import { errorOf, type IMError, misused, tooLarge } from "./errors.js";
 import type { Error as WireError } from "./gen/im_pb.js";
+
+/** With a frame's head the 64 KiB a server takes unless it is told otherwise. */
+const BODY_BYTES_MAX = 65_516;
 
 export type TransportName = "websocket" | "events" | "comet";
 
@@ -51,11 +54,15 @@ export function encodeRequest<K extends CommandName>(
   request: RequestOf<K>,
 ): Uint8Array {
   const schema = COMMANDS[name].request;
+  let body: Uint8Array;
   try {
-    return toBinary(schema, create(schema, request as never));
+    body = toBinary(schema, create(schema, request as never));
   } catch (error) {
     throw misused(`not a request of ${name}: ${String(error)}`);
   }
+  // The server would cut the connection, and again when it is sent again.
+  if (body.length > BODY_BYTES_MAX) throw tooLarge(body.length);
+  return body;
 }
 
 /** The answer of these bytes; throws the error it carries. */

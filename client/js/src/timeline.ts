@@ -11,6 +11,8 @@ export class Timeline {
   private oldest = "";
   /** Whether older messages may exist. */
   hasMore = true;
+  /** Whether the newest messages were read: from then on it is complete at this end. */
+  isRead = false;
 
   constructor(
     readonly conversation: Conversation,
@@ -53,5 +55,6 @@ export class Timeline {
       this.oldest = message.id; // newest first
     }
     this.hasMore = more;
+    this.isRead = true;
   }
 }
