@@ -65,6 +65,7 @@ export class Chat {
       people: this.people,
       open: (conversation) => this.open(conversation),
       isTyping: (id) => this.typing.has(id),
+      start: () => this.startChoices()[0]!.act(),
     });
     this.element = this.layout();
     this.listen();
@@ -207,6 +208,7 @@ export class Chat {
     if (text) this.status.textContent = text;
     if (state === "offline" && retryMs < 1000) this.status.textContent = t("connecting");
     this.list.render();
+    this.pane?.render();
   }
 
   private sentAway(error: IMError): void {
@@ -272,6 +274,8 @@ export class Chat {
   }
 
   private subtitle({ type, id }: Conversation): string {
+    const { state } = this.client;
+    if (state !== "online") return t(state);
     if (type === "group") return this.group?.info ? t("membersCount", { count: this.group.count }) : "";
     if (this.typing.has(id)) return t("typing");
     const seen = this.presence.get(id);

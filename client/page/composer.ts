@@ -104,8 +104,8 @@ export class Composer {
 
   private key(event: KeyboardEvent): void {
     if (this.mentions.key(event)) return;
-    const onPhone = matchMedia("(pointer: coarse)").matches; // Enter is for lines there
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !onPhone) {
+    // While an input method is open, Enter is its own.
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       this.submit();
     } else if (event.key === "Escape" && this.replyTo) {

@@ -10,6 +10,7 @@ export interface ListContext {
   people: People;
   open(conversation: Conversation): void;
   isTyping(user: string): boolean;
+  start(): void;
 }
 
 /** The name a conversation goes by. */
@@ -37,9 +38,12 @@ export class ConversationList {
   private readonly list = h("ul", { class: "conversations" });
   private readonly empty = h("div", { class: "empty" });
   private readonly filter: HTMLInputElement;
+  private readonly startButton: HTMLElement;
   private current: Conversation | undefined;
 
   constructor(private readonly context: ListContext) {
+    const start = { type: "button", class: "primary narrow-only", click: () => context.start() };
+    this.startButton = h("button", start, t("newChat"));
     this.filter = h("input", {
       type: "search",
       class: "filter",
@@ -77,6 +81,7 @@ export class ConversationList {
       this.empty,
       h("p", {}, t(wanted ? "emptyFilter" : "emptyList")),
       !wanted && h("p", { class: "detail" }, t("emptyListHint")),
+      !wanted && this.startButton,
     );
   }
 

@@ -80,6 +80,9 @@ def test_the_network_goes_and_comes_back(visitors: Visitors) -> None:  # noqa: F
     bob.expected = ("ERR_INTERNET_DISCONNECTED",)
     bob.context.set_offline(True)
     expect(bob.page.locator('.chat[data-state="online"]')).to_have_count(0)
+    expect(bob.page.get_by_role("status").first).to_have_text(
+        re.compile("Offline, trying again…|Connecting…")
+    )
 
     # Then what he writes waits, and what she writes does not arrive
     bob.say("written in a tunnel")
