@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from tests.support.haproxy import HAProxy, behind, running
 from tests.support.pagebrowser import Visitors, browser, page_cluster, visitors  # noqa: F401
+from tests.support.wire import ok, text_to
 
 SILENT_WEBSOCKET = (
     "window.WebSocket = class { constructor() { setTimeout(() => this.onclose?.({})) } }"
@@ -58,3 +59,33 @@ def test_where_websocket_does_not_get_through(visitors: Visitors) -> None:  # no
     bob.say("meanwhile")
     alice.context.set_offline(False)
     expect(alice.message("meanwhile")).to_be_visible()
+
+
+def test_another_device_takes_the_place(visitors: Visitors) -> None:  # noqa: F811
+    # Given a process that lets everybody have one browser, and somebody who is there
+    cluster = visitors.cluster
+    alice_id, bob_id = cluster.pair()
+    cluster.platform.start("web.one", env={"IM_DEVICES_WEB_MAX": "1"})
+    try:
+        url = cluster.platform.url("web.one")
+        first = visitors.come("Bob", bob_id, url=url)
+
+        # When they come with another browser
+        second = visitors.come(url=url)
+        second.log_in(bob_id)
+
+        # Then the first one is told, and does not fight for the place
+        expect(first.page.get_by_role("alert")).to_contain_text("took this one's place")
+        expect(first.page.locator('.chat[data-state="closed"]')).to_be_visible()
+        ok(cluster.short(cluster.token(alice_id)).call(text_to(bob_id, "where are you?")))
+        expect(second.row(alice_id)).to_be_visible()
+        expect(first.row(alice_id)).to_have_count(0)
+
+        # When they say that they are here now, then it is theirs again
+        first.page.get_by_role("button", name="Use it here").click()
+        first.wait_online()
+        expect(first.row(alice_id)).to_be_visible()
+        expect(second.page.get_by_role("alert")).to_contain_text("took this one's place")
+        visitors.leave()
+    finally:
+        cluster.platform.stop("web.one")
