@@ -27,7 +27,7 @@ OVER_HTTP = [
 @pytest.mark.parametrize("transport", FALLBACKS)
 @pytest.mark.parametrize("scenario", OVER_HTTP, ids=lambda scenario: str(scenario["name"]))
 def test_scenario(
-    platform_for_sdks: Cluster,  # noqa: F811
+    platform_for_sdks: Cluster,
     scenario: dict[str, Any],
     transport: str,
     tmp_path: Path,

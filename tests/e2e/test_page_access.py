@@ -30,7 +30,7 @@ def check(page: Page, where: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
 def test_axe_finds_nothing_grave(
-    visitors: Visitors,  # noqa: F811
+    visitors: Visitors,
     scheme: str,
     locale: str,
 ) -> None:
@@ -70,7 +70,7 @@ def test_axe_finds_nothing_grave(
     check(page, "details")
 
 
-def test_with_the_keyboard_alone(visitors: Visitors) -> None:  # noqa: F811
+def test_with_the_keyboard_alone(visitors: Visitors) -> None:
     # Given two people, one without a mouse
     cluster = visitors.cluster
     alice, bob = cluster.pair()
@@ -143,7 +143,7 @@ def tab_to(page: Page, name: str, *, back: bool = False) -> None:
     raise AssertionError(f"no Tab leads to {name}")
 
 
-def test_what_comes_is_read_aloud(visitors: Visitors) -> None:  # noqa: F811
+def test_what_comes_is_read_aloud(visitors: Visitors) -> None:
     # Given somebody who is looking at something else
     cluster = visitors.cluster
     alice, bob = cluster.pair()
@@ -157,7 +157,7 @@ def test_what_comes_is_read_aloud(visitors: Visitors) -> None:  # noqa: F811
     expect(person.page.locator('.chat > [aria-live="polite"]')).to_have_text(f"{alice}: listen")
 
 
-def test_on_a_phone(visitors: Visitors, tmp_path: Path) -> None:  # noqa: F811
+def test_on_a_phone(visitors: Visitors, tmp_path: Path) -> None:
     # Given somebody with a phone
     cluster = visitors.cluster
     alice, bob = cluster.pair()
@@ -199,7 +199,7 @@ def test_on_a_phone(visitors: Visitors, tmp_path: Path) -> None:  # noqa: F811
     expect(row).to_be_visible()
 
 
-def test_the_language_follows_the_browser_and_can_be_changed(visitors: Visitors) -> None:  # noqa: F811
+def test_the_language_follows_the_browser_and_can_be_changed(visitors: Visitors) -> None:
     # Given a Chinese browser
     person = visitors.come(locale="zh-CN")
     page = person.page

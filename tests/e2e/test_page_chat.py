@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests.support.pagebrowser import Visitors, browser, page_cluster, visitors  # noqa: F401
 
 
-def test_two_people_chat(visitors: Visitors) -> None:  # noqa: F811
+def test_two_people_chat(visitors: Visitors) -> None:
     # Given two people, one of whom looks at the conversation
     alice, bob, _, bob_id = visitors.two()
     alice.open("person", bob_id)
@@ -45,7 +45,7 @@ def test_two_people_chat(visitors: Visitors) -> None:  # noqa: F811
     )
 
 
-def test_a_refresh_changes_nothing(visitors: Visitors) -> None:  # noqa: F811
+def test_a_refresh_changes_nothing(visitors: Visitors) -> None:
     # Given a conversation on the screen
     alice, bob, _, bob_id = visitors.two()
     alice.open("person", bob_id)
@@ -68,7 +68,7 @@ def test_a_refresh_changes_nothing(visitors: Visitors) -> None:  # noqa: F811
     expect(alice.page.locator(".message .text")).to_have_text(["before", "after"])
 
 
-def test_the_network_goes_and_comes_back(visitors: Visitors) -> None:  # noqa: F811
+def test_the_network_goes_and_comes_back(visitors: Visitors) -> None:
     # Given a conversation
     alice, bob, alice_id, bob_id = visitors.two()
     alice.open("person", bob_id)
@@ -105,7 +105,7 @@ def test_the_network_goes_and_comes_back(visitors: Visitors) -> None:  # noqa: F
     expect(bob.page.locator(".message .text")).to_have_text(expected)
 
 
-def test_a_process_that_dies_is_no_matter(visitors: Visitors) -> None:  # noqa: F811
+def test_a_process_that_dies_is_no_matter(visitors: Visitors) -> None:
     # Given two people, and a message that is sent while nobody answers
     alice, bob, alice_id, bob_id = visitors.two()
     alice.open("person", bob_id)
@@ -127,7 +127,7 @@ def test_a_process_that_dies_is_no_matter(visitors: Visitors) -> None:  # noqa: 
     expect(alice.page.locator(".message .text")).to_have_text(["are you there?"])
 
 
-def test_a_recall_is_seen_by_both(visitors: Visitors) -> None:  # noqa: F811
+def test_a_recall_is_seen_by_both(visitors: Visitors) -> None:
     # Given a message both see
     alice, bob, alice_id, bob_id = visitors.two()
     alice.open("person", bob_id)
@@ -148,7 +148,7 @@ def test_a_recall_is_seen_by_both(visitors: Visitors) -> None:  # noqa: F811
     expect(bob.row("Alice").locator(".line")).to_have_text("Alice recalled a message")
 
 
-def test_two_tabs_and_another_device(visitors: Visitors) -> None:  # noqa: F811
+def test_two_tabs_and_another_device(visitors: Visitors) -> None:
     # Given somebody at two tabs of a browser and one of another
     alice, bob, _, bob_id = visitors.two()
     second = bob.tab()

@@ -11,7 +11,7 @@ from tests.support.pagebrowser import Visitors, browser, page_cluster, visitors 
 from tests.support.wire import ok, text_to
 
 
-def test_an_answer_shows_what_it_answers(visitors: Visitors) -> None:  # noqa: F811
+def test_an_answer_shows_what_it_answers(visitors: Visitors) -> None:
     # Given a message
     alice, bob, alice_id, bob_id = visitors.two()
     alice.open("person", bob_id)
@@ -31,7 +31,7 @@ def test_an_answer_shows_what_it_answers(visitors: Visitors) -> None:  # noqa: F
         expect(person.message("tea").locator(".quote")).to_contain_text("tea or coffee?")
 
 
-def test_a_group_with_mentions(visitors: Visitors) -> None:  # noqa: F811
+def test_a_group_with_mentions(visitors: Visitors) -> None:
     # Given a group made on the page
     alice, bob, _, bob_id = visitors.two()
     carol = visitors.come("Carol")
@@ -79,7 +79,7 @@ def test_a_group_with_mentions(visitors: Visitors) -> None:  # noqa: F811
     expect(bob.message("hello all").locator(".author")).to_have_text("Carol")
 
 
-def test_history_comes_with_scrolling(visitors: Visitors) -> None:  # noqa: F811
+def test_history_comes_with_scrolling(visitors: Visitors) -> None:
     # Given a conversation longer than a screen
     alice, bob = visitors.cluster.pair()
     caller = visitors.cluster.short(visitors.cluster.token(alice))
@@ -112,7 +112,7 @@ def test_history_comes_with_scrolling(visitors: Visitors) -> None:  # noqa: F811
     expect(person.message("and one more")).to_be_in_viewport()
 
 
-def test_media_are_shown(visitors: Visitors) -> None:  # noqa: F811
+def test_media_are_shown(visitors: Visitors) -> None:
     # Given somebody who is sent everything there is
     cluster = visitors.cluster
     alice, bob = cluster.pair()
@@ -163,7 +163,7 @@ def test_media_are_shown(visitors: Visitors) -> None:  # noqa: F811
     expect(page.locator(".pane h2")).to_have_text("carol")
 
 
-def test_a_refused_message_says_so(visitors: Visitors) -> None:  # noqa: F811
+def test_a_refused_message_says_so(visitors: Visitors) -> None:
     # Given somebody who is blocked
     alice, bob, alice_id, bob_id = visitors.two()
     bob.open("person", alice_id)
@@ -182,7 +182,7 @@ def test_a_refused_message_says_so(visitors: Visitors) -> None:  # noqa: F811
     expect(bob.page.locator(".message")).to_have_count(0)
 
 
-def test_unread_of_a_group_and_muting(visitors: Visitors) -> None:  # noqa: F811
+def test_unread_of_a_group_and_muting(visitors: Visitors) -> None:
     # Given a group somebody is in, who wants no notifications of it
     cluster = visitors.cluster
     alice, bob = cluster.pair()
@@ -205,7 +205,7 @@ def test_unread_of_a_group_and_muting(visitors: Visitors) -> None:  # noqa: F811
     expect(person.page).to_have_title("im")
 
 
-def test_what_is_too_long_is_refused_once(visitors: Visitors) -> None:  # noqa: F811
+def test_what_is_too_long_is_refused_once(visitors: Visitors) -> None:
     # Given somebody who pastes a book, beyond what a message, and beyond what a frame, may hold
     alice, _, _, bob_id = visitors.two()
     alice.open("person", bob_id)
@@ -218,7 +218,7 @@ def test_what_is_too_long_is_refused_once(visitors: Visitors) -> None:  # noqa: 
     expect(alice.message("in short").locator(".status.sent")).to_be_visible()
 
 
-def test_a_deleted_conversation_begins_anew(visitors: Visitors) -> None:  # noqa: F811
+def test_a_deleted_conversation_begins_anew(visitors: Visitors) -> None:
     # Given a conversation
     alice, bob, _, bob_id = visitors.two()
     alice.open("person", bob_id)

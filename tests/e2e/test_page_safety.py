@@ -23,7 +23,7 @@ HOSTILE = (
 )
 
 
-def test_what_others_write_stays_text(visitors: Visitors) -> None:  # noqa: F811
+def test_what_others_write_stays_text(visitors: Visitors) -> None:
     # Given somebody whose name and messages are markup
     cluster = visitors.cluster
     alice, bob = cluster.pair()
@@ -53,7 +53,7 @@ def test_what_others_write_stays_text(visitors: Visitors) -> None:  # noqa: F811
     expect(person.page.locator(".pane h2")).to_have_text("<b onmouseover=alert(1)>Mallory</b>")
 
 
-def test_ids_in_the_address_stay_text(visitors: Visitors) -> None:  # noqa: F811
+def test_ids_in_the_address_stay_text(visitors: Visitors) -> None:
     # Given an address somebody made up
     person = visitors.come("Bob")
 
@@ -65,7 +65,7 @@ def test_ids_in_the_address_stay_text(visitors: Visitors) -> None:  # noqa: F811
         assert person.page.locator("main img").count() == 0
 
 
-def test_tokens_are_never_in_addresses(visitors: Visitors) -> None:  # noqa: F811
+def test_tokens_are_never_in_addresses(visitors: Visitors) -> None:
     # Given everything a page asks for, from log-in to log-out
     person = visitors.come()
     addresses: list[str] = []
@@ -89,7 +89,7 @@ def test_tokens_are_never_in_addresses(visitors: Visitors) -> None:  # noqa: F81
     )
 
 
-def test_who_is_logged_out_is_asked_to_log_in_again(visitors: Visitors) -> None:  # noqa: F811
+def test_who_is_logged_out_is_asked_to_log_in_again(visitors: Visitors) -> None:
     # Given somebody in the chat
     cluster = visitors.cluster
     user = cluster.person()
@@ -103,7 +103,7 @@ def test_who_is_logged_out_is_asked_to_log_in_again(visitors: Visitors) -> None:
     expect(person.page.get_by_role("button", name="Log in")).to_be_visible()
 
 
-def test_a_wrong_password_is_refused(visitors: Visitors) -> None:  # noqa: F811
+def test_a_wrong_password_is_refused(visitors: Visitors) -> None:
     person = visitors.come()
     person.expected = ("401", "409")
     page = person.page
@@ -115,7 +115,7 @@ def test_a_wrong_password_is_refused(visitors: Visitors) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("path", ["/", *(f"/page/{name}" for name in ASSETS)])
-def test_headers(page_cluster: Cluster, path: str) -> None:  # noqa: F811
+def test_headers(page_cluster: Cluster, path: str) -> None:
     # When anything of the page is asked for
     answer = requests.get(page_cluster.platform.url() + path, timeout=10)
 
@@ -144,12 +144,12 @@ def test_headers(page_cluster: Cluster, path: str) -> None:  # noqa: F811
     assert plain.headers["ETag"] != answer.headers["ETag"]
 
 
-def test_nothing_inline_in_the_document(page_cluster: Cluster) -> None:  # noqa: F811
+def test_nothing_inline_in_the_document(page_cluster: Cluster) -> None:
     text = requests.get(page_cluster.platform.url(), timeout=10).text
     assert not re.search(r"<style|style=|\son\w+=|<script(?! type=\"module\" src=)", text)
 
 
-def test_no_page_without_a_user_centre_for_it(page_cluster: Cluster) -> None:  # noqa: F811
+def test_no_page_without_a_user_centre_for_it(page_cluster: Cluster) -> None:
     # Given a process that is told of none
     platform = page_cluster.platform
     platform.start("web.bare", env={"IM_PAGE_USERCENTER_URL": ""})

@@ -13,7 +13,7 @@ SILENT_WEBSOCKET = (
 )
 
 
-def test_behind_haproxy(visitors: Visitors, tmp_path: Path) -> None:  # noqa: F811
+def test_behind_haproxy(visitors: Visitors, tmp_path: Path) -> None:
     # Given the platform behind HAProxy, by https with a certificate of its own
     cluster = visitors.cluster
     alice_id, bob_id = cluster.pair()
@@ -31,7 +31,7 @@ def test_behind_haproxy(visitors: Visitors, tmp_path: Path) -> None:  # noqa: F8
         visitors.leave()
 
 
-def test_where_websocket_does_not_get_through(visitors: Visitors) -> None:  # noqa: F811
+def test_where_websocket_does_not_get_through(visitors: Visitors) -> None:
     # Given somebody whose proxy ends every WebSocket
     alice_id, bob_id = visitors.cluster.pair()
     bob = visitors.come("Bob", bob_id)
@@ -61,7 +61,7 @@ def test_where_websocket_does_not_get_through(visitors: Visitors) -> None:  # no
     expect(alice.message("meanwhile")).to_be_visible()
 
 
-def test_another_device_takes_the_place(visitors: Visitors) -> None:  # noqa: F811
+def test_another_device_takes_the_place(visitors: Visitors) -> None:
     # Given a process that lets everybody have one browser, and somebody who is there
     cluster = visitors.cluster
     alice_id, bob_id = cluster.pair()

@@ -3073,7 +3073,8 @@ export const PresencePushSchema: GenMessage<PresencePush> = /*@__PURE__*/
   messageDesc(file_im, 95);
 
 /**
- * Command numbers: the `cmdid` of a Mars frame. 6 and 243 belong to Mars.
+ * Command numbers: the `cmdid` of a Mars frame. 6 and 243 belong to Mars. The comments are the
+ * descriptions of docs/protocol.md and docs/openapi.json.
  *
  * @generated from enum im.Command
  */
@@ -3084,211 +3085,295 @@ export enum Command {
   CMD_NONE = 0,
 
   /**
+   * opens a connection for the user of a token, or renews it
+   *
    * @generated from enum value: CMD_AUTH = 2;
    */
   CMD_AUTH = 2,
 
   /**
+   * stores a message; a repetition gets the first answer
+   *
    * @generated from enum value: CMD_SEND = 3;
    */
   CMD_SEND = 3,
 
   /**
+   * wipes a message for everybody
+   *
    * @generated from enum value: CMD_RECALL = 4;
    */
   CMD_RECALL = 4,
 
   /**
+   * what entered the mailbox after a cursor, ascending
+   *
    * @generated from enum value: CMD_SYNC = 5;
    */
   CMD_SYNC = 5,
 
   /**
+   * heartbeat of frame connections, empty both ways
+   *
    * @generated from enum value: CMD_NOOP = 6;
    */
   CMD_NOOP = 6,
 
   /**
+   * a conversation backwards from a message
+   *
    * @generated from enum value: CMD_HISTORY = 7;
    */
   CMD_HISTORY = 7,
 
   /**
+   * conversations: last message, unread count, read positions
+   *
    * @generated from enum value: CMD_CONTACTS = 8;
    */
   CMD_CONTACTS = 8,
 
   /**
+   * hides what a conversation holds now from this user
+   *
    * @generated from enum value: CMD_DELETE_CONVERSATION = 9;
    */
   CMD_DELETE_CONVERSATION = 9,
 
   /**
+   * hides what every conversation holds now from this user
+   *
    * @generated from enum value: CMD_CLEAR_CONVERSATIONS = 10;
    */
   CMD_CLEAR_CONVERSATIONS = 10,
 
   /**
+   * marks a conversation read; own devices and the peer are told
+   *
    * @generated from enum value: CMD_READ = 11;
    */
   CMD_READ = 11,
 
   /**
+   * the newest version of the mailbox, and one number for groups
+   *
    * @generated from enum value: CMD_VERSIONS = 12;
    */
   CMD_VERSIONS = 12,
 
   /**
+   * heartbeat with the same two numbers and the server's time
+   *
    * @generated from enum value: CMD_PING = 13;
    */
   CMD_PING = 13,
 
   /**
+   * takes no more messages from a user
+   *
    * @generated from enum value: CMD_BLOCK = 14;
    */
   CMD_BLOCK = 14,
 
   /**
+   * takes messages from a user again
+   *
    * @generated from enum value: CMD_UNBLOCK = 15;
    */
   CMD_UNBLOCK = 15,
 
   /**
+   * whom this user blocks, in pages
+   *
    * @generated from enum value: CMD_BLOCKED = 16;
    */
   CMD_BLOCKED = 16,
 
   /**
+   * shows the peer that one is typing; never stored
+   *
    * @generated from enum value: CMD_TYPING = 17;
    */
   CMD_TYPING = 17,
 
   /**
+   * where clients connect: hosts, ports, backups, lifetime
+   *
    * @generated from enum value: CMD_ADDRESSES = 18;
    */
   CMD_ADDRESSES = 18,
 
   /**
+   * stands for the token once, in the URL of an event stream
+   *
    * @generated from enum value: CMD_TICKET = 19;
    */
   CMD_TICKET = 19,
 
   /**
+   * where the user is connected, and where they were seen before
+   *
    * @generated from enum value: CMD_DEVICES = 20;
    */
   CMD_DEVICES = 20,
 
   /**
+   * ends a device of the user and refuses the token it used last
+   *
    * @generated from enum value: CMD_LOG_OUT = 21;
    */
   CMD_LOG_OUT = 21,
 
   /**
+   * who is online, and when the others were last seen
+   *
    * @generated from enum value: CMD_PRESENCE = 22;
    */
   CMD_PRESENCE = 22,
 
   /**
+   * the same, and pushes to this connection when they come or go
+   *
    * @generated from enum value: CMD_PRESENCE_SUBSCRIBE = 23;
    */
   CMD_PRESENCE_SUBSCRIBE = 23,
 
   /**
+   * ends those pushes
+   *
    * @generated from enum value: CMD_PRESENCE_UNSUBSCRIBE = 24;
    */
   CMD_PRESENCE_UNSUBSCRIBE = 24,
 
   /**
+   * whether notifications of a conversation are wanted
+   *
    * @generated from enum value: CMD_SET_CONVERSATION = 25;
    */
   CMD_SET_CONVERSATION = 25,
 
   /**
+   * makes a group; a repetition makes no other
+   *
    * @generated from enum value: CMD_GROUP_CREATE = 30;
    */
   CMD_GROUP_CREATE = 30,
 
   /**
+   * one of the user's groups
+   *
    * @generated from enum value: CMD_GROUP_INFO = 31;
    */
   CMD_GROUP_INFO = 31,
 
   /**
+   * changes name, announcement, avatar, who may join and speak
+   *
    * @generated from enum value: CMD_GROUP_EDIT = 32;
    */
   CMD_GROUP_EDIT = 32,
 
   /**
+   * comes in, or asks to
+   *
    * @generated from enum value: CMD_GROUP_JOIN = 33;
    */
   CMD_GROUP_JOIN = 33,
 
   /**
+   * goes
+   *
    * @generated from enum value: CMD_GROUP_LEAVE = 34;
    */
   CMD_GROUP_LEAVE = 34,
 
   /**
+   * brings up to 100 users in
+   *
    * @generated from enum value: CMD_GROUP_INVITE = 35;
    */
   CMD_GROUP_INVITE = 35,
 
   /**
+   * takes up to 100 users out
+   *
    * @generated from enum value: CMD_GROUP_REMOVE = 36;
    */
   CMD_GROUP_REMOVE = 36,
 
   /**
+   * makes admins and members
+   *
    * @generated from enum value: CMD_GROUP_SET_ROLE = 37;
    */
   CMD_GROUP_SET_ROLE = 37,
 
   /**
+   * gives the group to another member
+   *
    * @generated from enum value: CMD_GROUP_TRANSFER = 38;
    */
   CMD_GROUP_TRANSFER = 38,
 
   /**
+   * ends a group; members still read what it holds
+   *
    * @generated from enum value: CMD_GROUP_DISBAND = 39;
    */
   CMD_GROUP_DISBAND = 39,
 
   /**
+   * lets a member not speak for a time
+   *
    * @generated from enum value: CMD_GROUP_MUTE = 40;
    */
   CMD_GROUP_MUTE = 40,
 
   /**
+   * who is in a group, in pages, with role and profile
+   *
    * @generated from enum value: CMD_GROUP_MEMBERS = 41;
    */
   CMD_GROUP_MEMBERS = 41,
 
   /**
+   * the user's groups that live, in pages
+   *
    * @generated from enum value: CMD_GROUPS = 42;
    */
   CMD_GROUPS = 42,
 
   /**
+   * who asks to join, in pages
+   *
    * @generated from enum value: CMD_GROUP_REQUESTS = 43;
    */
   CMD_GROUP_REQUESTS = 43,
 
   /**
+   * lets in who asks to join, or refuses
+   *
    * @generated from enum value: CMD_GROUP_DECIDE = 44;
    */
   CMD_GROUP_DECIDE = 44,
 
   /**
+   * what entered the user's groups after a cursor for each
+   *
    * @generated from enum value: CMD_GROUP_SYNC = 45;
    */
   CMD_GROUP_SYNC = 45,
 
   /**
+   * how many have read a message, and who, in pages
+   *
    * @generated from enum value: CMD_GROUP_READERS = 46;
    */
   CMD_GROUP_READERS = 46,
 
   /**
+   * keep-alive of Mars, ignored
+   *
    * @generated from enum value: CMD_SIGNALLING = 243;
    */
   CMD_SIGNALLING = 243,
@@ -3296,46 +3381,64 @@ export enum Command {
   /**
    * Downlinks: sent by the server, never answered.
    *
+   * new and recalled messages of the mailbox, or of one group
+   *
    * @generated from enum value: CMD_PUSH_MESSAGES = 10001;
    */
   CMD_PUSH_MESSAGES = 10001,
 
   /**
+   * somebody has read: another device of the user, or the peer
+   *
    * @generated from enum value: CMD_PUSH_READ = 10002;
    */
   CMD_PUSH_READ = 10002,
 
   /**
+   * conversations were deleted, or are shown in another way
+   *
    * @generated from enum value: CMD_PUSH_CONVERSATIONS = 10003;
    */
   CMD_PUSH_CONVERSATIONS = 10003,
 
   /**
+   * somebody is typing to this user, or has stopped
+   *
    * @generated from enum value: CMD_PUSH_TYPING = 10004;
    */
   CMD_PUSH_TYPING = 10004,
 
   /**
+   * something may have been lost: sync mailbox and groups
+   *
    * @generated from enum value: CMD_PUSH_RESYNC = 10005;
    */
   CMD_PUSH_RESYNC = 10005,
 
   /**
+   * the connection ends and must not come back by itself
+   *
    * @generated from enum value: CMD_PUSH_KICKED = 10006;
    */
   CMD_PUSH_KICKED = 10006,
 
   /**
+   * the connection ends: come back after the delay
+   *
    * @generated from enum value: CMD_PUSH_GO_AWAY = 10007;
    */
   CMD_PUSH_GO_AWAY = 10007,
 
   /**
+   * a user this connection subscribed to came or went
+   *
    * @generated from enum value: CMD_PUSH_PRESENCE = 10008;
    */
   CMD_PUSH_PRESENCE = 10008,
 
   /**
+   * the user joined or left a group, or somebody asks to join one
+   *
    * @generated from enum value: CMD_PUSH_GROUPS = 10009;
    */
   CMD_PUSH_GROUPS = 10009,
@@ -3348,7 +3451,7 @@ export const CommandSchema: GenEnum<Command> = /*@__PURE__*/
   enumDesc(file_im, 0);
 
 /**
- * Error codes: stable for ever, documented in the README.
+ * Error codes: stable for ever. The comments are the meanings that the documents give.
  *
  * @generated from enum im.ErrorCode
  */
@@ -3359,7 +3462,7 @@ export enum ErrorCode {
   ERR_NONE = 0,
 
   /**
-   * the bytes are not a request of this command
+   * not a request of this command
    *
    * @generated from enum value: ERR_BAD_REQUEST = 1;
    */
@@ -3387,26 +3490,28 @@ export enum ErrorCode {
   ERR_FORBIDDEN = 4,
 
   /**
-   * no such message or conversation for this user
+   * no such message, conversation or group for this user
    *
    * @generated from enum value: ERR_NOT_FOUND = 5;
    */
   ERR_NOT_FOUND = 5,
 
   /**
+   * no such command
+   *
    * @generated from enum value: ERR_UNKNOWN_COMMAND = 6;
    */
   ERR_UNKNOWN_COMMAND = 6,
 
   /**
-   * larger than a limit of the README
+   * larger than a limit
    *
    * @generated from enum value: ERR_TOO_LARGE = 7;
    */
   ERR_TOO_LARGE = 7,
 
   /**
-   * the message body breaks a rule of its type
+   * the body breaks a rule of its type
    *
    * @generated from enum value: ERR_INVALID_CONTENT = 8;
    */
@@ -3420,7 +3525,7 @@ export enum ErrorCode {
   ERR_BLOCKED = 9,
 
   /**
-   * the sequence was used for a different message
+   * the sequence was used for something different
    *
    * @generated from enum value: ERR_SEQUENCE_CONFLICT = 10;
    */
@@ -3434,6 +3539,8 @@ export enum ErrorCode {
   ERR_RECALL_EXPIRED = 11,
 
   /**
+   * too many requests
+   *
    * @generated from enum value: ERR_RATE_LIMITED = 12;
    */
   ERR_RATE_LIMITED = 12,
@@ -3453,26 +3560,28 @@ export enum ErrorCode {
   ERR_TIMEOUT = 14,
 
   /**
+   * a fault of the server; it is in its log
+   *
    * @generated from enum value: ERR_INTERNAL = 15;
    */
   ERR_INTERNAL = 15,
 
   /**
-   * a queue is full; send again later
+   * a queue is full
    *
    * @generated from enum value: ERR_OVERLOADED = 16;
    */
   ERR_OVERLOADED = 16,
 
   /**
-   * a count limit (block list, connections) is reached
+   * a count limit is reached
    *
    * @generated from enum value: ERR_LIMIT_EXCEEDED = 17;
    */
   ERR_LIMIT_EXCEEDED = 17,
 
   /**
-   * another device took this one's place
+   * another device of the user took this one's place
    *
    * @generated from enum value: ERR_KICKED = 18;
    */
