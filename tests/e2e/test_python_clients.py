@@ -1,5 +1,6 @@
 """The Python SDK against the real platform: what the shared scenarios do not say."""
 
+import asyncio
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from im_client import (
     MessageEvent,
     NotConnected,
     PresenceEvent,
+    Refused,
     ServerError,
     Upload,
     im_pb2,
@@ -126,14 +128,36 @@ def test_a_callback_that_fails_stops_nothing(phones: Phones) -> None:
     client, reader = phones.start(alice), phones.make(bob)
 
     def broken(event: MessageEvent) -> None:
-        raise ValueError("a bug of the application")
+        if event.message.text == "one":
+            raise ValueError("a bug of the application")
+        raise asyncio.CancelledError  # out of something it waited for
 
     reader.on(MessageEvent, broken)
     reader.start()
     reader.wait_ready()
-    for text in ("one", "two"):
+    for text in ("one", "two", "three"):
         client.send_text(bob, text)
-    wait_until(lambda: phones.texts(reader) == ["one", "two"])
+    wait_until(lambda: phones.texts(reader) == ["one", "two", "three"])
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ws", "comet"])
+def test_what_is_too_large_is_refused_and_holds_up_nothing(phones: Phones, transport: str) -> None:
+    alice, bob = phones.cluster.pair()
+    platform = phones.cluster.platform
+    endpoint = {
+        "tcp": "",
+        "ws": f"ws://127.0.0.1:{platform.port()}/ws",
+        "comet": platform.url(),
+    }[transport]
+    client = phones.start(alice, endpoint=endpoint)
+    # When texts are too long for a message, for its content, and for any frame
+    for size in (9_000, 40_000, 70_000):
+        key = client.send_text(bob, "x" * size)
+        with pytest.raises(Refused) as refusal:
+            client.wait_acked(key)
+        assert refusal.value.name in ("INVALID_CONTENT", "TOO_LARGE")
+    # Then the next one goes out
+    client.wait_acked(client.send_text(bob, "in short"))
 
 
 def test_groups_presence_blocking_and_everything_else_is_a_call(phones: Phones) -> None:

@@ -12,7 +12,7 @@ from im_client._proto import im_pb2
 from im_client.errors import StoreInUse, StoreTooNew, WrongUser
 from im_client.events import AckedEvent, FailedEvent, GroupEvent, MessageEvent, ReadEvent, Stored
 from im_client.model import GROUP, Conversation
-from im_client.store import Store, database
+from im_client.store import Store, database, outbox
 
 BOB = Conversation.person("bob")
 GROUP_G = Conversation.group("g")
@@ -127,6 +127,24 @@ def test_a_refused_message_stays_until_forgotten(store: Store) -> None:
     assert store.outbox.heads() == []
     assert store.outbox.forget(key)
     assert store.outbox.queued() == []
+
+
+def test_a_key_of_the_callers_own_is_never_sent_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a message under a key, and many behind it
+    monkeypatch.setattr(outbox, "_KEPT", 3)
+    content = im_pb2.Content(text=im_pb2.Text(text="x"))
+    others = []
+    store.outbox.put(BOB, content, 1, "invoice")
+    for number in range(1, 9):
+        store.outbox.acked(store.outbox.heads()[0].number, f"{number:032x}", number)
+        others.append(store.outbox.put(BOB, content, 1))
+    # When it is used again
+    store.outbox.put(BOB, content, 1, "invoice")
+    # Then nothing is sent twice; what had no key of its own is forgotten at last
+    assert [waiting.key for waiting in store.outbox.queued()] == [others[-1]]
+    assert store.outbox.outcome(others[0]) is None
 
 
 def test_one_head_for_each_conversation_the_oldest_first(store: Store) -> None:

@@ -101,6 +101,11 @@ class Dispatcher:
                     answer = callback(event)
                     if inspect.isawaitable(answer):
                         await answer
+                except asyncio.CancelledError:  # of something the callback waited for, or ours
+                    task = asyncio.current_task()
+                    if task is not None and task.cancelling():
+                        raise
+                    log.warning("a callback for %s was cancelled", type(event).__name__)
                 except Exception:
                     number = event.number if isinstance(event, Stored) else 0
                     log.exception("a callback for %s %d failed", type(event).__name__, number)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 HEAD = struct.Struct(">IIIII")
 EXTENSION_BYTES_MAX = 1024
 FRAME_BYTES_MAX = 1 << 20
+BODY_BYTES_MAX = (1 << 16) - HEAD.size  # of a request; the server takes no larger frame
 CLIENT_VERSION = 200  # of Mars' protocol, not of the application
 
 PUSH_SEQ = 0

@@ -77,11 +77,16 @@ class Session:
     async def _receive(self) -> None:
         await self._syncer.catch_up(self._auth)
         self._ready()
-        await self._syncer.watch(sorted(self._watched))
-        async for push in self.link.pushes(lambda: self._syncer.cursors):
-            if push.cmd in FAREWELLS:
-                return
-            await self._syncer.handle(push)
+        # Beside the pushes: it is repeated for as long as the server has no presence to tell.
+        watching = asyncio.create_task(self._syncer.watch(sorted(self._watched)))
+        try:
+            async for push in self.link.pushes(lambda: self._syncer.cursors):
+                if push.cmd in FAREWELLS:
+                    return
+                await self._syncer.handle(push)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     async def _beat(self) -> None:
         """Ping as often as the server advised; a pong that does not come ends the link."""

@@ -61,13 +61,15 @@ class FrameLink:
         if self.over.is_set():
             raise LinkLost("the connection is over")
         command = BY_REQUEST[type(request)]
+        body = request.SerializeToString()
+        if len(body) > framing.BODY_BYTES_MAX:  # a WebSocket would be cut over it
+            return _too_large(command.answer(), len(body))
         self._seq = self._seq % framing.REQUEST_SEQ_MAX + 1
         seq = self._seq
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[seq] = (command.answer, future)
         try:
             async with asyncio.timeout(timeout_s):
-                body = request.SerializeToString()
                 self._show(True, command.number, seq, body)
                 await self._write(framing.encode(command.number, seq, body))
                 return await future
@@ -144,3 +146,15 @@ class FrameLink:
         for _, future in self._waiting.values():
             if not future.done():
                 future.set_exception(LinkLost("the connection was lost"))
+
+
+def _too_large(answer: Any, size: int) -> Any:
+    """The refusal the server would give, if it could read the frame."""
+    answer.error.CopyFrom(
+        im_pb2.Error(
+            code=im_pb2.ERR_TOO_LARGE,
+            name="TOO_LARGE",
+            message=f"{size} bytes, at most {framing.BODY_BYTES_MAX} are taken",
+        )
+    )
+    return answer

@@ -18,7 +18,8 @@ _LOOKED_AT = 500
 """Heads are looked for among so many of the oldest, however long the outbox is."""
 
 _KEPT = 1000
-"""So many of the newest acknowledged rows stay, for those who ask what became of a key."""
+"""So many of the newest acknowledged rows stay, for those who ask what became of a key. Rows with a
+key of the caller's own stay for ever, without content: using the key again must queue nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ class Outbox:
                 (_ACKED, message_id, number),
             )
             self._db.run(
-                "DELETE FROM outbox WHERE state = ? AND number < ?", (_ACKED, number - _KEPT)
+                "DELETE FROM outbox WHERE state = ? AND number < ? AND key = sequence",
+                (_ACKED, number - _KEPT),
             )
             note(self._db, "acked", key=key, message_id=message_id)
 
