@@ -187,8 +187,7 @@ export class ConversationPane {
       .filter(({ sender }) => sender && sender !== people.self)
       .at(-1);
     const { entry } = this;
-    const isUnread = entry && (entry.unread > 0 || entry.mentions > 0);
-    if (!newest || !isUnread || newest.id === this.reading) return;
+    if (!newest || !entry || newest.id <= entry.read || newest.id === this.reading) return;
     this.reading = newest.id;
     client
       .read(this.conversation, newest.id)

@@ -218,6 +218,24 @@ def test_what_is_too_long_is_refused_once(visitors: Visitors) -> None:
     expect(alice.message("in short").locator(".status.sent")).to_be_visible()
 
 
+def test_a_conversation_deleted_elsewhere_goes_on_where_it_is_shown(visitors: Visitors) -> None:
+    # Given a conversation that Bob looks at
+    alice, bob, alice_id, bob_id = visitors.two()
+    alice.open("person", bob_id)
+    alice.say("old")
+    bob.row("Alice").click()
+    expect(bob.message("old")).to_be_visible()
+
+    # When he deletes it on another device
+    device = visitors.cluster.short(visitors.cluster.token(bob_id))
+    ok(device.call(im_pb2.DeleteConversationRequest(peer=alice_id)))
+    expect(bob.page.locator(".message .text")).to_have_count(0)
+
+    # Then it goes on with what comes from now on
+    alice.say("new")
+    expect(bob.page.locator(".message .text")).to_have_text(["new"])
+
+
 def test_a_deleted_conversation_begins_anew(visitors: Visitors) -> None:
     # Given a conversation
     alice, bob, _, bob_id = visitors.two()

@@ -259,8 +259,8 @@ export class IMClient {
   /** What was deleted is not shown again; messages from now on are. */
   private forget({ all, changed, type, peer }: ConversationsPush): void {
     if (changed) return;
-    if (all) this.timelines.clear();
-    else this.timelines.delete(keyOf(conversationOf(type, peer)));
+    const key = keyOf(conversationOf(type, peer));
+    for (const [one, timeline] of this.timelines) if (all || one === key) timeline.clear();
   }
 
   private push(push: Push): void {

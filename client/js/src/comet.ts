@@ -8,8 +8,9 @@ import * as im from "./gen/im_pb.js";
 import type { Link, LinkHandlers, LinkOptions, Opening } from "./link.js";
 import { ShortLink } from "./shortlink.js";
 
-/** The longest wait a server may be set to, and time to answer. */
-const POLL_TIMEOUT_MS = 310_000;
+const WAIT_S = 25;
+/** With time to answer: behind that the network is dead, and silent about it. */
+const POLL_TIMEOUT_MS = (WAIT_S + 10) * 1000;
 /** Before a poll is repeated that told nothing we could get rid of, or that failed. */
 const PAUSE_MS = 1000;
 const FAILURES_MAX = 2;
@@ -79,6 +80,7 @@ class CometLink implements Link {
     const ours = this.options.groupsVersion();
     const request = create(im.CometRequestSchema, {
       since,
+      waitS: WAIT_S,
       platform: this.options.platform,
       device: this.options.device,
       // What was told once and did not change us is not asked for again at once.

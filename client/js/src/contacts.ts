@@ -115,7 +115,7 @@ export class ContactList {
       else if (isNew) {
         entry.unread++;
         if (isMentioned(message.content, this.user)) entry.mentions++;
-      }
+      } else this.refreshSoon(); // it crossed one of ours: ids of two people are not in one order
     }
     this.changed();
   }

@@ -9,6 +9,7 @@ export class Timeline {
   private readonly known = new Map<string, Message>();
   private loading: Promise<void> | undefined;
   private oldest = "";
+  private cleared = 0;
   /** Whether older messages may exist. */
   hasMore = true;
   /** Whether the newest messages were read: from then on it is complete at this end. */
@@ -35,6 +36,14 @@ export class Timeline {
     return this.loading;
   }
 
+  /** The conversation was deleted: whoever shows it goes on with what comes from now on. */
+  clear(): void {
+    this.known.clear();
+    this.cleared++;
+    this.hasMore = false;
+    this.isRead = true;
+  }
+
   /** Takes a message that came; false when it was known in this state already. */
   take(message: Message): boolean {
     const known = this.known.get(message.id);
@@ -44,12 +53,14 @@ export class Timeline {
   }
 
   private async read(limit: number): Promise<void> {
+    const { cleared } = this;
     const { messages, more } = await this.call("history", {
       type: wireType(this.conversation),
       peer: this.conversation.id,
       before: this.oldest,
       limit,
     });
+    if (cleared !== this.cleared) return; // what was on its way is not there any more
     for (const message of messages) {
       this.take(message);
       this.oldest = message.id; // newest first
