@@ -1,5 +1,6 @@
 """gunicorn's settings, from the platform's own."""
 
+import socket
 import ssl
 import sys
 from typing import Any
@@ -61,6 +62,16 @@ def on_starting(server: Any) -> None:
     forget_dead_gauges(_settings.metrics_dir)
     if not allow_files(_settings.connections_max):
         server.log.warning("too few open files allowed: raise LimitNOFILE")
+
+
+def when_ready(server: Any) -> None:
+    """Let the kernel cut who does not read what was written: gunicorn itself would wait for ever.
+
+    Accepted sockets inherit it; what is idle is not touched (tcp(7), TCP_USER_TIMEOUT).
+    """
+    timeout_ms = int(1000 * _settings.write_timeout_s)
+    for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -1,9 +1,11 @@
-"""Who sends too slowly is cut; two logins at once; polls in a crowd."""
+"""Who sends, or reads, too slowly is cut; two logins at once; polls in a crowd."""
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
 from proto import frame, im_pb2
 from tests.support.cluster import Cluster
@@ -89,3 +91,35 @@ def test_every_poll_of_a_crowd_is_answered_in_time(cluster: Cluster) -> None:
         answers = list(pool.map(lambda poll: poll.poll(0, wait_s=1), polls, timeout=DEADLINE_S))
     # Then
     assert all(not ok(answer).messages for answer in answers)
+
+
+def test_who_asks_and_does_not_read_is_cut(cluster: Cluster) -> None:
+    """Short calls, one behind the other, of somebody who needs no token for them."""
+    cluster.platform.start("web.strict", env={"IM_WRITE_TIMEOUT_S": "1"})
+    url = cluster.platform.url("web.strict")
+    call = (
+        b"POST /im/addresses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 2\r\n\r\n{}"
+    )
+    try:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(DEADLINE_S)
+            client.connect(("127.0.0.1", cluster.platform.port("web.strict")))
+            client.setblocking(False)
+
+            # When
+            def cut() -> bool:
+                try:
+                    client.send(call * 100)
+                except BlockingIOError:
+                    return False  # the process reads no more of it either
+                except OSError:
+                    return True
+                return False
+
+            # Then: it is hung up on, and others are served
+            wait_until(cut, what="the end of who does not read")
+        assert requests.get(f"{url}/healthz", timeout=DEADLINE_S).status_code == 200
+    finally:
+        cluster.platform.stop("web.strict")
