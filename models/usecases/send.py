@@ -2,9 +2,9 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from models.append import Draft, Outcome, Stored, stored_before
+from models.append import Draft, Key, Outcome, Stored, stored_before
 from models.appender import Appender
 from models.content import check_content
 from models.core import Core
@@ -80,27 +80,42 @@ class Sender:
         waits, epoch = self._core.send_rate.refused([draft.sender for draft in drafts])
         pairs = [(draft.receiver, draft.sender) for draft in drafts if draft.speech is None]
         blocked = iter(self._core.blacklist.blocked(pairs, epoch))
+        listed = [next(blocked) if draft.speech is None else False for draft in drafts]
+        refused = [
+            draft
+            for draft, wait_ms, is_blocked in zip(drafts, waits, listed, strict=True)
+            if is_blocked and not wait_ms
+        ]
+        before = _answered_before(refused)
         verdicts: list[Outcome | None] = []
-        for draft, wait_ms in zip(drafts, waits, strict=True):
-            is_blocked = next(blocked) if draft.speech is None else False
+        for draft, wait_ms, is_blocked in zip(drafts, waits, listed, strict=True):
             if wait_ms:
                 verdicts.append(too_fast(wait_ms))
+            elif is_blocked is False:
+                verdicts.append(None)
             else:
-                verdicts.append(None if is_blocked is False else self._refusal(draft, is_blocked))
+                verdicts.append(before.get(draft.key) or self._refusal(draft, is_blocked))
         return verdicts
 
     def _refusal(self, draft: Draft, is_blocked: bool | None) -> Outcome:
         if is_blocked is None:
             return IMError(Code.UNAVAILABLE, "the receiver's block list cannot be read now")
-        try:  # what was stored before the sender was blocked has been answered already
-            before = stored_before(draft.shard.database, [draft])
-        except IMError as error:
-            return error
-        if draft.key in before:
-            return before[draft.key]
         if self._core.settings.blocked_policy == "error":
             return IMError(Code.BLOCKED, "the receiver does not take messages from you")
         return dropped(draft)
+
+
+def _answered_before(drafts: Sequence[Draft]) -> Mapping[Key, Outcome]:
+    """The answers to what was stored before its sender was blocked (drafts of one database).
+
+    One round trip for each shard; when the database fails, that is the answer to all of them.
+    """
+    if not drafts:
+        return {}
+    try:
+        return stored_before(drafts[0].shard.database, drafts)
+    except IMError as error:
+        return {draft.key: error for draft in drafts}
 
 
 def dropped(draft: Draft) -> Stored:
