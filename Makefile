@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PY := .venv/bin/python
-ROOMS := proto models tasks web dev bench migrations
+ROOMS := proto models tasks web dev bench chaos migrations
 PROTOS := proto/im.proto proto/views.proto
 PROTOC := $(PY) -m grpc_tools.protoc -I.
 GENERATED := $(foreach p,$(PROTOS:.proto=),$(p)_pb2.py $(p)_pb2.pyi)
@@ -10,7 +10,7 @@ JS := client/js
 PROTOC_ES := $(PY) -m grpc_tools.protoc -Iproto --es_opt=target=ts,import_extension=js \
 	--plugin=protoc-gen-es=$(JS)/node_modules/.bin/protoc-gen-es proto/im.proto
 
-.PHONY: help run test lint fmt proto docs page bench setup clean
+.PHONY: help run test lint fmt proto docs page bench chaos setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -67,6 +67,9 @@ page: ## build the chat page, client/page, into web/static
 
 bench: setup ## measure; SCENARIOS="name ..." narrows it
 	@$(PY) -m bench $(SCENARIOS)
+
+chaos: setup ## break a platform and check every promise; DURATION_S=, SEED=
+	@$(PY) -m chaos
 
 setup: ## install what is missing on this machine and in .venv
 	@dev/setup.sh

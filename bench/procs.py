@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dev.proc import tree as tree
+
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 SETTLED_SHARE = 0.01
@@ -17,18 +19,6 @@ QUIET_CPU_SHARE = 0.25  # of one core
 class Usage:
     cpu_s: float
     rss_bytes: int
-
-
-def tree(pid: int) -> list[int]:
-    """`pid` and all its descendants, those that still run."""
-    found = [pid]
-    for parent in found:
-        try:
-            for task in Path(f"/proc/{parent}/task").iterdir():
-                found += map(int, (task / "children").read_text().split())
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
 
 
 def workers(pid: int) -> list[int]:

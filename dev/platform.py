@@ -36,8 +36,17 @@ class Platform:
     it as a context manager, or call `stop()`: nothing stays behind either way, nor after our death.
     """
 
-    def __init__(self, env: Mapping[str, str], logs: Path, *, usercenter: bool = False) -> None:
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        logs: Path,
+        *,
+        usercenter: bool = False,
+        instead: Mapping[str, str] | None = None,
+    ) -> None:
+        """`instead`: commands by the names of the `Procfile`, in place of those it gives."""
         self.logs = logs
+        self._commands = {**commands(), **(instead or {})}
         self._env = base_environment()
         self._ports: dict[str, int] = {}
         self._secure: set[str] = set()
@@ -63,12 +72,16 @@ class Platform:
 
     def start(self, *names: str, env: Mapping[str, str] | None = None) -> None:
         """Starts the processes, with `env` on top of the shared settings, until all are ready."""
+        self.launch(*names, env=env)
+        for name in names:
+            self.wait_ready(name)
+
+    def launch(self, *names: str, env: Mapping[str, str] | None = None) -> None:
+        """Starts the processes as `start` does, and returns at once."""
         for name in names:
             if name not in self._children or env is not None:
                 self._children[name] = self._child(name, env or {})
             self._children[name].start()
-        for name in names:
-            self.wait_ready(name)
 
     def stop(self, *names: str, timeout_s: float = 10.0) -> None:
         """Ends the processes (default: all) in an orderly way, with SIGKILL after `timeout_s`."""
@@ -135,7 +148,7 @@ class Platform:
             time.sleep(0.05)
 
     def _child(self, name: str, env: Mapping[str, str]) -> Child:
-        command = commands()[name.partition(".")[0]]
+        command = self._commands[name.partition(".")[0]]
         own = self._env | self._own_settings(name) | dict(env)
         if name.startswith("web") and is_secure(own):
             self._secure.add(name)

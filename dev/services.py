@@ -133,9 +133,9 @@ class MariaDB(Service):
     def drop_database(self, name: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS `{name}`")
 
-    def execute(self, statement: str) -> tuple[tuple[object, ...], ...]:
-        """Runs one statement as the platform's user, outside any database, and returns its rows."""
-        connection = pymysql.connect(
+    def connect(self) -> "pymysql.Connection[pymysql.cursors.Cursor]":
+        """A connection of the platform's user, outside any database; the caller closes it."""
+        return pymysql.connect(
             host="127.0.0.1",
             port=self.port,
             user=USER,
@@ -146,6 +146,10 @@ class MariaDB(Service):
             read_timeout=60,
             ssl_disabled=True,
         )
+
+    def execute(self, statement: str) -> tuple[tuple[object, ...], ...]:
+        """Runs one statement as the platform's user, outside any database, and returns its rows."""
+        connection = self.connect()
         with connection, connection.cursor() as cursor:
             cursor.execute(statement)
             return tuple(cursor.fetchall())

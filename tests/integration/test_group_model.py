@@ -1,6 +1,6 @@
 """Fifty users do in groups what they like, all at once; all they see is what the logs say.
 
-The model is made of the groups' logs alone (tests/support/groupmodel.py), so it knows nothing of
+The model is made of the groups' logs alone (chaos/groupmodel.py), so it knows nothing of
 indexes, windows, counts and pushes.
 """
 

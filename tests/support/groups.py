@@ -1,14 +1,13 @@
 """Groups in tests: made, talked in, and read like a client that keeps cursors."""
 
 import uuid
-from dataclasses import dataclass, field
 from typing import Any
 
+from chaos.groupmodel import read_log
+from dev.clients.groupreader import Reader as Reader
 from proto import im_pb2
-from proto.groupsversion import groups_version
 from tests.support.cluster import Cluster
 from tests.support.device import Device
-from tests.support.store import Stored
 from tests.support.wire import Caller, ok
 
 
@@ -32,59 +31,6 @@ def say(
     return request
 
 
-@dataclass
-class Reader:
-    """A client that keeps a cursor and the messages of each group, as SDKs do."""
-
-    caller: Caller
-    cursors: dict[str, int] = field(default_factory=dict)
-    messages: dict[str, dict[str, im_pb2.Message]] = field(default_factory=dict)
-    gone: set[str] = field(default_factory=set)
-
-    def sync(self, limit: int = 0) -> None:
-        """Read everything there is."""
-        more = True
-        while more:
-            request = im_pb2.GroupSyncRequest(limit=limit)
-            for group, cursor in self.cursors.items():
-                request.cursors.add(group=group, cursor=cursor)
-            answer = ok(self.caller.call(request))
-            more = answer.more or bool(answer.joined)
-            for group in answer.joined:
-                self.cursors[group] = 0
-                self.gone.discard(group)
-            for part in answer.groups:
-                kept = self.messages.setdefault(part.group, {})
-                versions = [message.version for message in part.messages]
-                assert versions == sorted(set(versions)), "ascending"
-                assert all(self.cursors[part.group] < v <= part.cursor for v in versions)
-                assert part.cursor > self.cursors[part.group] or part.gone
-                kept.update((message.id, message) for message in part.messages)
-                self.cursors[part.group] = part.cursor
-                if part.gone:
-                    del self.cursors[part.group]
-                    self.gone.add(part.group)
-
-    def texts(self, group: str) -> list[str]:
-        """What members said, oldest first; what was recalled is empty."""
-        kept = sorted(self.messages.get(group, {}).values(), key=lambda message: message.id)
-        return [message.content.text.text for message in kept if message.sender]
-
-    def events(self, group: str) -> list[str]:
-        """What happened to the group, oldest first."""
-        kept = sorted(self.messages.get(group, {}).values(), key=lambda message: message.id)
-        return [
-            im_pb2.SystemKind.Name(message.content.system.kind)
-            for message in kept
-            if not message.sender
-        ]
-
-    @property
-    def version(self) -> int:
-        """What `groups_version` of an answer is compared with."""
-        return groups_version(self.cursors)
-
-
 def pushes_of(device: Device, group: str) -> list[im_pb2.MessagesPush]:
     """What was pushed of a group so far, in the order it came."""
     return [
@@ -99,18 +45,10 @@ def pushed_versions(device: Device, group: str) -> list[int]:
     return [message.version for push in pushes_of(device, group) for message in push.messages]
 
 
-def read_log(cluster: Cluster, group: str) -> list[tuple[Stored, im_pb2.System | None]]:
-    """The group's rows as MySQL holds them, by version, and what each did to the group."""
-    rows = cluster.store.rows(f"receiver = '{group}'")
-    return [
-        (row, None if row.sender else im_pb2.Content.FromString(row.content).system) for row in rows
-    ]
-
-
 def stays(cluster: Cluster, group: str, user: str) -> list[tuple[int, int]]:
     """When the user was in the group: versions of the rows they came and went by."""
     found: list[tuple[int, int]] = []
-    for row, system in read_log(cluster, group):
+    for row, system in read_log(cluster.store, group):
         if system is None or user not in system.users:
             continue
         if system.kind in (im_pb2.CREATED, im_pb2.JOINED, im_pb2.INVITED):

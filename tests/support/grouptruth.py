@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from chaos.groupmodel import CLOCK_MS, NOBODY, Model, State, is_theirs
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.groupload import GroupLoad, Op, User, is_said
-from tests.support.groupmodel import CLOCK_MS, NOBODY, Model, State, place_of
 from tests.support.groups import Reader
 from tests.support.store import Stored
 from tests.support.wait import wait_until
@@ -19,7 +19,7 @@ ADMIN, OWNER = im_pb2.ADMIN, im_pb2.OWNER
 
 def check(load: GroupLoad) -> None:
     """Hold everything against the logs, replayed; call `load.finish` before."""
-    models = {group: Model(load.cluster, group) for group in load.groups}
+    models = {group: Model(load.cluster.store, group) for group in load.groups}
     check_answers(load, models)
     for user in load.users:
         with load.cluster.connect(user.user) as client:
@@ -234,14 +234,14 @@ def check_live(model: Model, user: User) -> None:
             if push.group == model.group:
                 for message in push.messages:
                     # An empty row tells nothing: who came back is pushed it for what they missed.
-                    assert _is_theirs(message, stays, empty=True), f"{message}, {stays}"
+                    assert is_theirs(message, stays, empty=True), f"{message}, {stays}"
                     _check_same(message, rows[message.id])
                 versions = [message.version for message in push.messages]
                 assert versions == sorted(set(versions))
                 assert push.previous < versions[0]
     kept = user.reader.messages.get(model.group, {})
     for message in kept.values():
-        assert _is_theirs(message, stays), f"{message}, {stays}"
+        assert is_theirs(message, stays), f"{message}, {stays}"
         _check_same(message, rows[message.id])
     if stays:
         join, end = stays[-1]
@@ -254,15 +254,6 @@ def check_live(model: Model, user: User) -> None:
                 assert row.id in kept, f"{user.user} lacks {row}"
                 if here:
                     assert kept[row.id].version == row.version
-
-
-def _is_theirs(
-    message: im_pb2.Message, stays: list[tuple[str, int]], *, empty: bool = False
-) -> bool:
-    """`empty`: of what was recalled only the recall need be of a time they were there."""
-    if empty and message.withdraw_time:
-        return any(place_of(join) <= message.version <= end for join, end in stays)
-    return any(message.id >= join and message.version <= end for join, end in stays)
 
 
 def _check_same(message: im_pb2.Message, row: Stored) -> None:

@@ -8,10 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from dev.store import Store, Stored
 from proto import im_pb2
-from tests.support.cluster import Cluster
-from tests.support.groups import read_log
-from tests.support.store import Stored
 
 COMING = (im_pb2.CREATED, im_pb2.JOINED, im_pb2.INVITED)
 NOBODY = -1
@@ -22,6 +20,26 @@ CLOCK_MS = 5
 def place_of(identifier: str) -> int:
     """The version with which the row of this id was stored."""
     return int(identifier[16:], 16) & ((1 << 62) - 1)
+
+
+def read_log(store: Store, group: str) -> list[tuple[Stored, im_pb2.System | None]]:
+    """The group's rows as MySQL holds them, by version, and what each did to the group."""
+    rows = store.rows(f"receiver = '{group}'")
+    return [
+        (row, None if row.sender else im_pb2.Content.FromString(row.content).system) for row in rows
+    ]
+
+
+def is_theirs(
+    message: im_pb2.Message, stays: list[tuple[str, int]], *, empty: bool = False
+) -> bool:
+    """Whether a message of a group is of a time when somebody was in it.
+
+    `empty`: of what was recalled only the recall need be of a time they were there.
+    """
+    if empty and message.withdraw_time:
+        return any(place_of(join) <= message.version <= end for join, end in stays)
+    return any(message.id >= join and message.version <= end for join, end in stays)
 
 
 @dataclass(frozen=True)
@@ -64,9 +82,9 @@ class State:
 class Model:
     """One group, replayed; what the log holds but nobody may have done is an AssertionError."""
 
-    def __init__(self, cluster: Cluster, group: str) -> None:
+    def __init__(self, store: Store, group: str) -> None:
         self.group = group
-        log = read_log(cluster, group)
+        log = read_log(store, group)
         self.rows = sorted((row for row, _ in log), key=lambda row: row.id)
         self.latest = max(row.version for row, _ in log)
         self.states: list[State] = []

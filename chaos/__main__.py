@@ -1,0 +1,65 @@
+"""`make chaos`: breaks a platform of its own for a while and checks every promise.
+
+DURATION_S: seconds under faults, 200 unless given; with starting, healing and checking the run
+takes about 5 minutes then. SEED: everything random comes from it; printed when it is not given.
+ONLY: a part of the names of the faults to inject, comma-separated.
+"""
+
+import os
+import random
+import sys
+from textwrap import fill
+
+from chaos.faults import faults_for
+from chaos.run import Result, run
+from dev.environment import ROOT
+
+SHORT_S = 200.0
+SHOWN_MAX = 20
+
+
+def main() -> int:
+    """0 when nothing was violated."""
+    duration_s = float(os.environ.get("DURATION_S") or SHORT_S)
+    seed = int(os.environ.get("SEED") or random.randrange(1_000_000))
+    only = [name for name in os.environ.get("ONLY", "").split(",") if name]
+    faults = [
+        fault
+        for fault in faults_for(duration_s)
+        if not only or any(name.lower() in fault.name.lower() for name in only)
+    ]
+    path = ROOT / "var" / "chaos.json"
+    result = run(ROOT / "var" / f"chaos-{os.getpid()}", seed, duration_s, faults, say)
+    result.write(path)
+    report(result)
+    print(
+        f"written to {path.relative_to(ROOT)}; again: make chaos SEED={seed}"
+        f" DURATION_S={duration_s:g}"
+    )
+    return 1 if result.violations else 0
+
+
+def say(text: str) -> None:
+    """A line of progress, at once."""
+    print(text, flush=True)
+
+
+def report(result: Result) -> None:
+    """The result for people, at 80 columns."""
+    injected = [fault for fault in result.faults if not fault.skipped]
+    print(
+        f"{result.acked} sends acknowledged, {result.refused} refused, {result.in_doubt} in doubt;"
+        f" {result.recalled} recalls\n{result.rows} rows, {result.connections} connections,"
+        f" {result.tasks} tasks, {len(injected)} faults, at rest after {result.converged_s:g} s"
+    )
+    for reason in sorted({f"{f.name}: {f.skipped}" for f in result.faults if f.skipped}):
+        print(fill(f"skipped: {reason}", 80, subsequent_indent="    "))
+    print(f"{len(result.violations)} violations")
+    for violation in result.violations[:SHOWN_MAX]:
+        print(fill(violation, 80, initial_indent="  - ", subsequent_indent="    "))
+    if len(result.violations) > SHOWN_MAX:
+        print(f"  and {len(result.violations) - SHOWN_MAX} more")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Holds the evidence against every promise; each module has one idea and returns violations."""
+
+from collections.abc import Callable
+
+from chaos.checker import counts, entitled, logs, recalls, stored, views
+from chaos.evidence import Evidence
+
+CHECKS: tuple[Callable[[Evidence], list[str]], ...] = (
+    stored.acknowledged_is_stored_once,
+    stored.refused_is_absent,
+    stored.nothing_else_is_stored,
+    stored.resends_get_the_first_answer,
+    logs.readers_missed_nothing,
+    logs.versions_and_ids_ascend,
+    views.views_equal_mailboxes,
+    views.shown_once_and_in_order,
+    views.group_views_equal_groups,
+    counts.contact_lists,
+    counts.caches,
+    counts.group_counts,
+    recalls.recalled_is_nowhere,
+    recalls.logs_hold_no_bodies,
+    entitled.blocked_reach_nobody,
+    entitled.groups_reach_members_only,
+    entitled.complaints,
+)
+
+
+def check(evidence: Evidence) -> list[str]:
+    """Every violation, each a line that begins with the name of the check."""
+    return [f"{check.__name__}: {violation}" for check in CHECKS for violation in check(evidence)]

@@ -1,0 +1,75 @@
+"""After healing: wait until everything has come to rest, and say what has not in time."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pymysql
+
+from chaos.actor import Actor
+from chaos.bed import Bed
+from chaos.load import Load
+
+CONVERGE_S = 60.0
+CONVERGE_EMPTIED_S = 120.0
+"""After Redis has lost everything."""
+
+
+def converge(bed: Bed, load: Load, within_s: float) -> list[str]:
+    """Returns what did not come true within the time: nothing, when the platform is well."""
+    deadline = time.monotonic() + within_s
+    load.rest()
+    complaints: list[str] = []
+
+    def wait(what: Callable[[], list[str]]) -> None:
+        late = what()
+        while late and time.monotonic() < deadline:
+            time.sleep(0.2)
+            late = what()
+        complaints.extend(f"not within {within_s:g} s of healing: {one}" for one in late)
+
+    wait(lambda: [f"{a.user} is answered" for a in load.actors if not a.at_rest.is_set()])
+    wait(lambda: behind(bed))
+    wait(lambda: unseen(bed, load))
+    wait(lambda: [f"{a.user} shows its mailbox" for a in load.actors if not shows(bed, a)])
+    for actor in load.actors:
+        if actor.failure is not None:
+            complaints.append(f"{actor.user} met what no answer may be like: {actor.failure!r}")
+    return complaints
+
+
+def behind(bed: Bed) -> list[str]:
+    """The shards whose `delivered` has not caught up."""
+    late: list[str] = []
+    for name in bed.store.names:
+        try:
+            rows = bed.store.query(
+                name,
+                f"SELECT l.shard, l.version, d.version FROM {name}.shard_log l"
+                f" JOIN {name}.shard_delivered d USING (shard) WHERE l.version > d.version",
+            )
+        except pymysql.MySQLError as error:
+            return [f"{name} answers ({error})"]
+        late += [f"shard {s} delivered up to {end}, it is at {at}" for s, end, at in rows]
+    return late
+
+
+def unseen(bed: Bed, load: Load) -> list[str]:
+    """The shards whose log our own readers have not read to the end."""
+    late: list[str] = []
+    for shard in bed.store.shards():
+        with suppress(pymysql.MySQLError):
+            ((end,),) = bed.store.query(
+                shard.database, f"SELECT MAX(version) FROM {shard.database}.{shard.table}"
+            )
+            seen = load.reader.seen[shard.number]
+            if end and (not seen or seen[-1][0] < end):
+                late.append(f"shard {shard.number} is read to its end")
+    return late
+
+
+def shows(bed: Bed, actor: Actor) -> bool:
+    """Whether the client shows what MySQL holds of its mailbox."""
+    client = actor.client
+    wanted = {row.id: row.withdraw_time for row in bed.store.mailbox(client.record.user)}
+    return {m.id: m.withdraw_time for m in tuple(client.view.messages.values())} == wanted

@@ -1,0 +1,36 @@
+"""What a fault is: a context that breaks something when it is entered and heals it at its end."""
+
+import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from chaos.bed import Bed
+from chaos.load import Load
+
+
+class Skipped(Exception):
+    """It cannot be injected on this machine; the message says why."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a fault works on; everything random comes from `pick`."""
+
+    bed: Bed
+    load: Load
+    pick: random.Random
+
+
+Inject = Callable[[Scene], AbstractContextManager[str]]
+"""Enters with a note of what was done, for the report; raises `Skipped` before anything is."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`seconds`: how long it is kept up, from and to; `empties`: Redis loses everything."""
+
+    name: str
+    inject: Inject
+    seconds: tuple[float, float] = (3.0, 6.0)
+    empties: bool = False

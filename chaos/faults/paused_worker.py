@@ -1,0 +1,45 @@
+"""A worker is frozen for longer than its locks last, while it holds the lock of a shard."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from chaos.bed import Bed
+from chaos.faults.base import Fault, Scene
+
+LOCKS = "lock:shard:*"
+LOCK_S = 5.0
+"""A lock lasts this long, and a worker that runs renews it every second."""
+TRIES = 12
+LOOK_AFTER_S = 2.5
+STALE_MS = 3200
+"""What a lock has left that nobody renewed since we looked away."""
+
+
+@contextmanager
+def paused(scene: Scene) -> Iterator[str]:
+    """SIGSTOP; whether it holds a lock is seen by that lock not being renewed."""
+    bed = scene.bed
+    workers = [name for name in bed.processes if name.startswith("worker")]
+    for _ in range(TRIES):
+        name = scene.pick.choice(workers)
+        bed.platform.pause(name)
+        try:
+            time.sleep(LOOK_AFTER_S)
+            if stale := _stale_locks(bed):
+                yield f"{name}, which held {stale} locks"
+                return
+        finally:
+            bed.platform.resume(name)
+        time.sleep(scene.pick.random())
+    yield "no worker was met that held a lock"
+
+
+def _stale_locks(bed: Bed) -> int:
+    with bed.redis_client() as client:
+        left = [client.pttl(key) for key in client.scan_iter(match=LOCKS)]
+    return sum(0 < ms < STALE_MS for ms in left)
+
+
+FAULTS = (Fault("worker paused with a lock", paused, (LOCK_S + 2, LOCK_S + 5)),)
+"""The long form keeps it for 45 s: see `chaos.faults.LONG`."""

@@ -1,0 +1,55 @@
+"""Processes of the platform die with SIGKILL, their children with them or alone."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+
+from chaos.faults.base import Fault, Inject, Scene
+from dev.proc import tree
+
+
+@contextmanager
+def kill(scene: Scene, kind: str) -> Iterator[str]:
+    """One process of this kind with all its children; it stays away for a while."""
+    names = [name for name in scene.bed.processes if name.partition(".")[0] == kind]
+    name = scene.pick.choice(names)
+    with scene.bed.without(name):
+        scene.bed.platform.kill(name)
+        yield name
+
+
+@contextmanager
+def kill_children(scene: Scene) -> Iterator[str]:
+    """As the kernel does when memory is short: parents replace them by themselves."""
+    name = scene.pick.choice([n for n in scene.bed.processes if n.startswith(("web", "worker"))])
+    children = tree(scene.bed.platform.pid(name))[1:]
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    yield f"{len(children)} of {name}"
+
+
+@contextmanager
+def rolling_restart(scene: Scene) -> Iterator[str]:
+    """One process after the other is stopped in an orderly way and started again."""
+    bed = scene.bed
+    names = [name for name in bed.processes if name != "usercenter"]
+    for name in names:
+        with bed.without(name):
+            bed.platform.stop(name, timeout_s=20)
+            bed.platform.start(name)
+    yield ", ".join(names)
+
+
+def _killing(kind: str) -> Inject:
+    return partial(kill, kind=kind)
+
+
+FAULTS = (
+    *(Fault(f"kill -9 {kind}", _killing(kind), (1, 4)) for kind in ("web", "gateway", "worker")),
+    Fault("kill -9 beat", _killing("beat")),
+    Fault("kill -9 children", kill_children, (2, 4)),
+    Fault("rolling restart", rolling_restart, (0, 1)),
+)

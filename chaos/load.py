@@ -1,0 +1,107 @@
+"""The load: users in all shards, a few groups, WebSocket and TCP, all through the proxies."""
+
+import random
+import time
+from contextlib import suppress
+
+from chaos.actor import Actor
+from chaos.bed import Bed
+from chaos.logreader import LogReader
+from chaos.record import Op
+from dev.clients.device import Device
+from dev.clients.mars import MarsClient
+from dev.clients.wire import ok
+from dev.clients.ws import WebSocketClient
+from proto import im_pb2
+
+
+class Load:
+    """Begins with its context and ends with it; `rest` lets everybody finish what they do."""
+
+    def __init__(
+        self, bed: Bed, seed: int, *, users: int = 16, groups: int = 4, pace_s: float = 0.05
+    ) -> None:
+        self.bed = bed
+        self.users = [f"user-{n:02d}" for n in range(users)]
+        self.tokens = bed.tokens(self.users)
+        self.reader = LogReader(bed)
+        self.groups: list[str] = []
+        self._pick = random.Random(f"{seed} load")
+        self._entrances = {user: random.Random(f"{seed} {user} entrance") for user in self.users}
+        for number in range(groups):
+            self.groups.append(self._make_group(number))
+        self.actors = [
+            Actor(
+                user,
+                [peer for peer in self.users if peer != user],
+                self.groups,
+                lambda user=user: self.connect(user),  # type: ignore[misc]
+                f"{seed} {user}",
+                reads=number % 3 != 0,
+                pace_s=pace_s,
+            )
+            for number, user in enumerate(self.users)
+        ]
+
+    def __enter__(self) -> "Load":
+        self.reader.start()
+        for actor in self.actors:
+            actor.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for actor in self.actors:
+            actor.end()
+        for actor in self.actors:
+            actor.join()
+        self.reader.end()
+
+    def connect(self, user: str, entrance: str = "") -> Device:
+        """A connection of the user through any proxy, or through this one."""
+        names = [*self.bed.proxies]
+        name = entrance or self._entrances[user].choice(names)
+        port = self.bed.proxies[name].port
+        device: Device
+        if name.startswith("gateway"):
+            device = MarsClient(port)
+        else:
+            device = WebSocketClient(f"http://127.0.0.1:{port}", open_timeout=5)
+        try:
+            device.auth(self.tokens[user])
+        except BaseException:
+            device.close()
+            raise
+        return device
+
+    def rest(self) -> None:
+        """Let everybody finish."""
+        for actor in self.actors:
+            actor.rest()
+
+    @property
+    def ops(self) -> list[Op]:
+        """Everything asked for so far."""
+        return [op for actor in self.actors for op in tuple(actor.client.record.ops)]
+
+    @property
+    def acked(self) -> int:
+        """Acknowledged sends, repetitions among them."""
+        return sum(op.acked and op.is_a(im_pb2.SendRequest) for op in self.ops)
+
+    def wait_acks(self, more: int, timeout_s: float = 30.0) -> None:
+        """Returns when so many more sends are acknowledged."""
+        wanted = self.acked + more
+        deadline = time.monotonic() + timeout_s
+        while self.acked < wanted and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _make_group(self, number: int) -> str:
+        owner, *others = self._pick.sample(self.users, 1 + len(self.users) // 2)
+        request = im_pb2.GroupCreateRequest(sequence=f"{number}", name="a group", users=others)
+        with self.connect(owner) as device:
+            group = str(ok(device.call(request)).group.group)
+            for user in others[:2]:
+                admin = im_pb2.GroupSetRoleRequest(group=group, user=user, role=im_pb2.ADMIN)
+                with suppress(AssertionError):
+                    ok(device.call(admin))
+        return group

@@ -1,0 +1,151 @@
+"""One run: load, faults in an order the seed gives, healing, and the check."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from chaos.bed import Bed
+from chaos.checker import check
+from chaos.converge import CONVERGE_EMPTIED_S, CONVERGE_S, converge
+from chaos.evidence import gather
+from chaos.faults.base import Fault, Scene, Skipped
+from chaos.load import Load
+from proto import im_pb2
+
+WARM_UP_S = 3.0
+BETWEEN_S = (0.5, 2.5)
+EMPTIED_LATELY_S = 60.0
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Injected:
+    """A fault as it was: when, how long, and what it did, or why it did nothing."""
+
+    name: str
+    at_s: float
+    lasted_s: float = 0.0
+    note: str = ""
+    skipped: str = ""
+    acks: int = 0
+    """Sends acknowledged while it lasted."""
+
+
+@dataclass
+class Result:
+    """What var/chaos.json holds."""
+
+    seed: int
+    acked: int = 0
+    faults: list[Injected] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    refused: int = 0
+    in_doubt: int = 0
+    """Sends of which nobody knows whether they were done; the checker knows."""
+    recalled: int = 0
+    connections: int = 0
+    rows: int = 0
+    tasks: int = 0
+    duration_s: float = 0.0
+    converged_s: float = 0.0
+
+    def write(self, path: Path) -> None:
+        """As JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+class Run:
+    """A bed with a load on it."""
+
+    def __init__(self, bed: Bed, load: Load, seed: int, say: Say) -> None:
+        self.bed = bed
+        self.load = load
+        self.result = Result(seed)
+        self._say = say
+        self._pick = random.Random(f"{seed} faults")
+        self._started = time.monotonic()
+        self._emptied_at = float("-inf")
+
+    def break_things(self, faults: Sequence[Fault], duration_s: float) -> None:
+        """Every fault, in another order each time round, until the time is over."""
+        time.sleep(WARM_UP_S)
+        while True:
+            for fault in self._pick.sample(faults, len(faults)):
+                if time.monotonic() - self._started > duration_s:
+                    return
+                self.inject(fault)
+                time.sleep(self._pick.uniform(*BETWEEN_S))
+
+    def inject(self, fault: Fault) -> None:
+        """One fault, from the breaking to the healing."""
+        hold_s = self._pick.uniform(*fault.seconds)
+        scene = Scene(self.bed, self.load, random.Random(self._pick.random()))
+        began, acks = time.monotonic(), self.load.acked
+        injected = Injected(fault.name, round(began - self._started, 1))
+        self.result.faults.append(injected)
+        try:
+            with fault.inject(scene) as note:
+                injected.note = note
+                time.sleep(hold_s)
+        except Skipped as skipped:
+            injected.skipped = str(skipped)
+        if fault.empties:
+            self._emptied_at = time.monotonic()
+        injected.lasted_s = round(time.monotonic() - began, 1)
+        injected.acks = self.load.acked - acks
+        self._say(line_of(injected))
+
+    def settle(self, within_s: float = 0.0) -> None:
+        """Heal everything, let it converge within this time or the promised one, and check."""
+        self._say("healing")
+        self.bed.mend()
+        healed = time.monotonic()
+        lately = healed - self._emptied_at < EMPTIED_LATELY_S
+        within_s = within_s or (CONVERGE_EMPTIED_S if lately else CONVERGE_S)
+        self.result.violations += converge(self.bed, self.load, within_s)
+        self.result.converged_s = round(time.monotonic() - healed, 1)
+        self._say(f"at rest after {self.result.converged_s:g} s; checking")
+        evidence = gather(self.bed, self.load)
+        self.result.violations += check(evidence)
+        ops = self.load.ops
+        sends = [op for op in ops if op.is_a(im_pb2.SendRequest)]
+        self.result.acked = sum(op.acked for op in sends)
+        self.result.refused = sum(op.refused for op in sends)
+        self.result.in_doubt = sum(not op.acked and not op.refused for op in sends)
+        self.result.recalled = sum(op.acked and op.is_a(im_pb2.RecallRequest) for op in ops)
+        self.result.connections = sum(a.client.record.connections for a in self.load.actors)
+        self.result.rows = len(evidence.rows)
+        self.result.tasks = self.bed.bridge.carried
+        self.result.duration_s = round(time.monotonic() - self._started, 1)
+
+
+def line_of(injected: Injected) -> str:
+    """One line of the progress, at most 80 columns."""
+    what = f"skipped: {injected.skipped}" if injected.skipped else injected.note
+    line = f"{injected.at_s:6.1f} s  {injected.name:32} {injected.lasted_s:5.1f} s  {what}"
+    return line if len(line) <= 80 else line[:77] + "..."
+
+
+def run(root: Path, seed: int, duration_s: float, faults: Sequence[Fault], say: Say) -> Result:
+    """All of it; nothing is left behind but the result."""
+    say(f"seed {seed}: starting two MariaDB servers, Redis and the platform")
+    with Bed(root, seed=seed) as bed, Load(bed, seed) as load:
+        one = Run(bed, load, seed, say)
+        one.break_things(faults, duration_s)
+        one.settle()
+        keep_logs(bed, one.result, root)
+        return one.result
+
+
+def keep_logs(bed: Bed, result: Result, root: Path) -> None:
+    """Beside the result, when something was found."""
+    if result.violations:
+        logs = root.parent / "chaos-logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        for name, text in bed.logs().items():
+            (logs / f"{name}.log").write_text(text)

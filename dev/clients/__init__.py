@@ -1,0 +1,1 @@
+"""Small clients of the platform, for tests and for chaos: they wait, and keep what comes."""
