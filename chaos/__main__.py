@@ -1,6 +1,6 @@
 """`make chaos`: breaks a platform of its own for a while and checks every promise.
 
-DURATION_S: seconds under faults, 200 unless given; with starting, healing and checking the run
+DURATION_S: seconds under faults, 240 unless given; with starting, healing and checking the run
 takes about 5 minutes then. SEED: everything random comes from it; printed when it is not given.
 ONLY: a part of the names of the faults to inject, comma-separated.
 """
@@ -14,7 +14,7 @@ from chaos.faults import faults_for
 from chaos.run import Result, run
 from dev.environment import ROOT
 
-SHORT_S = 200.0
+SHORT_S = 240.0
 SHOWN_MAX = 20
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.message import Message
-from websockets.exceptions import InvalidHandshake
+from websockets.exceptions import WebSocketException
 
 from chaos.record import Op, Record, now_ms
 from chaos.view import View
@@ -25,7 +25,7 @@ ANSWER_S = 8.0
 PATIENCE_S = 120.0
 """How long is repeated what must be known."""
 PAUSE_S = 0.1
-BROKEN = (Closed, OSError, InvalidHandshake, EOFError, TimeoutError, AssertionError)
+BROKEN = (Closed, OSError, WebSocketException, EOFError, TimeoutError, AssertionError)
 """How a connection ends; the last one is what a `Device` says when an answer does not come."""
 
 Connect = Callable[[], Device]

@@ -2,12 +2,15 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
 from chaos.faults.base import Fault, Inject, Scene
 from dev.proc import tree
+
+STOP_S = 20.0
 
 
 @contextmanager
@@ -23,8 +26,10 @@ def kill(scene: Scene, kind: str) -> Iterator[str]:
 @contextmanager
 def kill_children(scene: Scene) -> Iterator[str]:
     """As the kernel does when memory is short: parents replace them by themselves."""
-    name = scene.pick.choice([n for n in scene.bed.processes if n.startswith(("web", "worker"))])
-    children = tree(scene.bed.platform.pid(name))[1:]
+    names = [name for name in scene.bed.processes if name.startswith(("web", "worker"))]
+    families = {name: tree(scene.bed.platform.pid(name))[1:] for name in names}
+    name = scene.pick.choice([name for name in names if families[name]] or names)
+    children = families[name]
     for child in children:
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
@@ -36,11 +41,14 @@ def rolling_restart(scene: Scene) -> Iterator[str]:
     """One process after the other is stopped in an orderly way and started again."""
     bed = scene.bed
     names = [name for name in bed.processes if name != "usercenter"]
+    slowest = (0.0, "nothing")
     for name in names:
         with bed.without(name):
-            bed.platform.stop(name, timeout_s=20)
+            began = time.monotonic()
+            bed.platform.stop(name, timeout_s=STOP_S)
+            slowest = max(slowest, (time.monotonic() - began, name))
             bed.platform.start(name)
-    yield ", ".join(names)
+    yield f"slowest to stop: {slowest[1]}, {slowest[0]:.1f} s"
 
 
 def _killing(kind: str) -> Inject:
