@@ -148,6 +148,19 @@ class Bed:
                 self._down.difference_update(names)
             self.revive()
 
+    def start(self, name: str) -> None:
+        """Starts a process that was stopped; returns when it is ready, or was not in time."""
+        with self._lock:
+            self.platform.launch(name)
+        self._wait_ready(name)
+
+    def _wait_ready(self, *names: str) -> None:
+        """Who does not become ready is no failure yet: converging tells."""
+        for name in names:
+            kombu.pools.reset()  # type: ignore[no-untyped-call]  # Redis may have died meanwhile
+            with suppress(Exception):
+                self.platform.wait_ready(name)
+
     def revive(self) -> None:
         """Starts what has ended and is to run."""
         with self._lock:
@@ -164,11 +177,7 @@ class Bed:
         for name in self.processes:
             self.platform.resume(name)
         self.revive()
-        kombu.pools.reset()  # type: ignore[no-untyped-call]
-        # our own connections to a Redis that died meanwhile
-        for name in self.processes:
-            with suppress(Exception):  # the supervisor starts it once more; converging tells
-                self.platform.wait_ready(name)
+        self._wait_ready(*self.processes)
 
     def _supervise(self) -> None:
         while not self._over.wait(SUPERVISED_EVERY_S):

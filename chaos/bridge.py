@@ -6,22 +6,23 @@ A task that is here when Redis dies is lost, as any task may be.
 
 import json
 import random
-import threading
 import time
 import uuid
 from contextlib import suppress
-from typing import Self
 
 import redis
+
+from chaos.background import Background
 
 QUEUES = ("deliver", "fanout", "maintenance")
 TICK_S = 0.003
 
 
-class Bridge:
+class Bridge(Background):
     """Runs while the context lasts."""
 
     def __init__(self, port: int, source: int, target: int, seed: int) -> None:
+        super().__init__()
         self.copies = 1
         self.late_s = 0.0
         """Each copy comes after a random part of this time: so they overtake each other."""
@@ -30,16 +31,6 @@ class Bridge:
         self._port = port
         self._databases = (source, target)
         self._held: list[tuple[float, str, bytes]] = []  # when due, queue, task
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="bridge", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
     def _run(self) -> None:
         source, target = (

@@ -11,7 +11,8 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Self
+
+from chaos.background import Background
 
 CHUNK_BYTES = 16 * 1024
 WAITING_BYTES_MAX = 64 * 1024
@@ -50,10 +51,11 @@ class _Link:
     """Neither side hears of the other again, nor of the end."""
 
 
-class Proxy:
+class Proxy(Background):
     """Listens on `port` and connects to `target`, both on loopback, until the context ends."""
 
     def __init__(self, target: int) -> None:
+        super().__init__()
         self.weather = Weather()
         self._target = target
         self._random = random.Random(target)
@@ -62,16 +64,9 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self._links: set[_Link] = set()
         self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+        super().__exit__()
         self.cut()
         self._listener.close()
 

@@ -94,6 +94,10 @@ class Run:
                 time.sleep(hold_s)
         except Skipped as skipped:
             injected.skipped = str(skipped)
+        except Exception as error:  # the platform is hurt enough: what it holds is to be checked
+            injected.note = f"broke off: {error!r}"
+            self._say(injected.note[:80])
+            self.bed.mend()
         if fault.empties:
             self._emptied_at = time.monotonic()
         injected.lasted_s = round(time.monotonic() - began, 1)

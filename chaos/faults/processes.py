@@ -47,7 +47,7 @@ def rolling_restart(scene: Scene) -> Iterator[str]:
             began = time.monotonic()
             bed.platform.stop(name, timeout_s=STOP_S)
             slowest = max(slowest, (time.monotonic() - began, name))
-            bed.platform.start(name)
+            bed.start(name)
     yield f"slowest to stop: {slowest[1]}, {slowest[0]:.1f} s"
 
 
