@@ -168,12 +168,19 @@ class Bed:
                 if name not in self._down and not self.platform.alive(name):
                     self.platform.launch(name)
 
-    def mend(self) -> None:
-        """Starts and unfreezes everything; returns when all processes say that they are ready."""
+    def raise_servers(self) -> list[str]:
+        """Unfreezes the servers and starts those that have ended, which are returned."""
+        ended = []
         for server in (*self.mariadbs, self.redis):
             server.resume()
             if not server.alive:
+                ended.append(server.root.name)
                 server.start()
+        return ended
+
+    def mend(self) -> None:
+        """Starts and unfreezes everything; returns when all processes say that they are ready."""
+        self.raise_servers()
         for name in self.processes:
             self.platform.resume(name)
         self.revive()

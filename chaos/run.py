@@ -98,6 +98,8 @@ class Run:
             injected.note = f"broke off: {error!r}"
             self._say(injected.note[:80])
             self.bed.mend()
+        if ended := self.bed.raise_servers():
+            injected.note += f"; died of it: {', '.join(ended)}"
         if fault.empties:
             self._emptied_at = time.monotonic()
         injected.lasted_s = round(time.monotonic() - began, 1)
