@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from pathlib import Path
 
 from chaos.bed import Bed
@@ -72,11 +73,11 @@ class Run:
         self._emptied_at = float("-inf")
 
     def break_things(self, faults: Sequence[Fault], duration_s: float) -> None:
-        """Every fault, in another order each time round, until the time is over."""
+        """Every fault once, then again in another order each time round until the time is over."""
         time.sleep(WARM_UP_S)
-        while True:
+        for number in count():
             for fault in self._pick.sample(faults, len(faults)):
-                if time.monotonic() - self._started > duration_s:
+                if number and time.monotonic() - self._started > duration_s:
                     return
                 self.inject(fault)
                 time.sleep(self._pick.uniform(*BETWEEN_S))

@@ -41,5 +41,4 @@ def _stale_locks(bed: Bed) -> int:
     return sum(0 < ms < STALE_MS for ms in left)
 
 
-FAULTS = (Fault("worker paused with a lock", paused, (LOCK_S + 2, LOCK_S + 5)),)
-"""The long form keeps it for 45 s: see `chaos.faults.LONG`."""
+FAULTS = (Fault("worker paused with a lock", paused, (45, 45)),)
