@@ -28,7 +28,8 @@ PAUSE_S = 0.1
 BROKEN = (Closed, OSError, WebSocketException, EOFError, TimeoutError, AssertionError)
 """How a connection ends; the last one is what a `Device` says when an answer does not come."""
 
-Connect = Callable[[], Device]
+Connect = Callable[[int], Device]
+"""A connection; what it is pushed begins behind this version."""
 
 
 class Over(Exception):
@@ -85,7 +86,7 @@ class Client:
         """The answer, or None when there came none."""
         try:
             if self._device is None:
-                self._device = self._connect()
+                self._device = self._connect(self.view.cursor)
                 self.record.connections += 1
                 self._behind = True
             answer = self._device.call(request, ANSWER_S)

@@ -115,7 +115,7 @@ def gather(bed: Bed, load: Load) -> Evidence:
     for user, person in people.items():
         for attempt in range(3):
             try:
-                with load.connect(user, "web") as device:
+                with load.connect(user, person.view.cursor) as device:
                     _ask(device, person)
                 break
             except BROKEN as error:

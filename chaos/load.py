@@ -1,18 +1,25 @@
-"""The load: users in all shards, a few groups, WebSocket and TCP, all through the proxies."""
+"""The load: users in all shards, a few groups, WebSocket, Comet and TCP, through the proxies."""
 
 import random
 import time
 from contextlib import suppress
+from functools import partial
 
 from chaos.actor import Actor
 from chaos.bed import Bed
 from chaos.logreader import LogReader
 from chaos.record import Op
+from dev.clients.comet import CometDevice
 from dev.clients.device import Device
 from dev.clients.mars import MarsClient
 from dev.clients.wire import ok
 from dev.clients.ws import WebSocketClient
 from proto import im_pb2
+
+COMET_SHARE = 0.4
+"""Of the connections to a web process."""
+POLL_TIMEOUT_S = 9.0
+"""Polls are answered within a second while everything is well."""
 
 
 class Load:
@@ -35,7 +42,7 @@ class Load:
                 user,
                 [peer for peer in self.users if peer != user],
                 self.groups,
-                lambda user=user: self.connect(user),  # type: ignore[misc]
+                partial(self.connect, user),
                 f"{seed} {user}",
                 reads=number % 3 != 0,
                 pace_s=pace_s,
@@ -56,18 +63,22 @@ class Load:
             actor.join()
         self.reader.end()
 
-    def connect(self, user: str, entrance: str = "") -> Device:
-        """A connection of the user through any proxy, or through this one."""
-        names = [*self.bed.proxies]
-        name = entrance or self._entrances[user].choice(names)
+    def connect(self, user: str, since: int) -> Device:
+        """A connection of the user through any proxy; a poll begins behind `since`."""
+        pick = self._entrances[user]
+        name = pick.choice([*self.bed.proxies])
+        polls = pick.random() < COMET_SHARE
         port = self.bed.proxies[name].port
+        url, token = f"http://127.0.0.1:{port}", self.tokens[user]
         device: Device
         if name.startswith("gateway"):
             device = MarsClient(port)
+        elif polls:
+            return CometDevice(url, token, since, timeout_s=POLL_TIMEOUT_S)
         else:
-            device = WebSocketClient(f"http://127.0.0.1:{port}", open_timeout=5)
+            device = WebSocketClient(url, open_timeout=5)
         try:
-            device.auth(self.tokens[user])
+            device.auth(token)
         except BaseException:
             device.close()
             raise
@@ -98,7 +109,7 @@ class Load:
     def _make_group(self, number: int) -> str:
         owner, *others = self._pick.sample(self.users, 1 + len(self.users) // 2)
         request = im_pb2.GroupCreateRequest(sequence=f"{number}", name="a group", users=others)
-        with self.connect(owner) as device:
+        with self.connect(owner, 0) as device:
             group = str(ok(device.call(request)).group.group)
             for user in others[:2]:
                 admin = im_pb2.GroupSetRoleRequest(group=group, user=user, role=im_pb2.ADMIN)
