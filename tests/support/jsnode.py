@@ -20,11 +20,6 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def build() -> None:
-    """Build the package anew."""
-    run("node", "scripts/build.mjs")
-
-
 def play(script: str, **fields: Any) -> str:
     """Run a script of `test/` with these fields as JSON, as its only argument."""
     return run("node", f"test/{script}", json.dumps(fields))

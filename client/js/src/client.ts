@@ -1,32 +1,28 @@
 /** The client: one user on one device, from log-in to typed events. */
-import { create } from "@bufbuild/protobuf";
 import type { Adapter } from "./adapter.js";
 import type { AnswerOf, Call, Push } from "./commands.js";
 import { Connection } from "./connection.js";
 import { ContactList } from "./contacts.js";
 import { Emitter } from "./emitter.js";
-import { endpointsOf, readEndpoints } from "./endpoints.js";
 import { closed, type IMError, misused } from "./errors.js";
-import { type ConversationsPush, type Message, MessageSchema } from "./gen/im_pb.js";
-import { randomId } from "./ids.js";
-import type { Opening, TransportName } from "./link.js";
+import type { Message } from "./gen/im_pb.js";
+import type { Opening } from "./link.js";
 import {
   type Conversation,
   conversationOf,
   type Events,
   homeOf,
   isRecalled,
-  keyOf,
   person,
   type State,
   wireType,
 } from "./model.js";
-import type { ClientOptions } from "./options.js";
-import { type ContentInit, Outbox, type Pending } from "./outbox.js";
+import { type ClientOptions, connectionOptions } from "./options.js";
+import { type ContentInit, messageOf, Outbox, type Pending } from "./outbox.js";
 import { Sync } from "./sync.js";
-import { Timeline } from "./timeline.js";
-
-const TRANSPORTS: readonly TransportName[] = ["websocket", "events", "comet"];
+import type { Timeline } from "./timeline.js";
+import { Timelines } from "./timelines.js";
+import { Watch } from "./watch.js";
 
 export class IMClient {
   readonly user: string;
@@ -36,7 +32,8 @@ export class IMClient {
   private readonly connection: Connection;
   private readonly sync: Sync;
   private readonly outbox: Outbox;
-  private readonly timelines = new Map<string, Timeline>();
+  private readonly timelines: Timelines;
+  private readonly watched: Watch;
   private readonly now: () => number;
   private readonly adapter: Adapter;
   private links = 0;
@@ -46,7 +43,6 @@ export class IMClient {
 
   constructor(options: ClientOptions) {
     const { adapter, user } = options;
-    const urls = options.endpoints ?? (options.url ? endpointsOf(options.url) : []);
     this.user = user;
     this.adapter = adapter;
     this.now = options.now ?? Date.now;
@@ -68,33 +64,27 @@ export class IMClient {
         this.emitter.emit("failed", { key, conversation, error, pending });
       },
     });
+    this.timelines = new Timelines(this.call);
+    this.watched = new Watch({
+      call: this.call,
+      transport: () => this.connection.link?.transport,
+      presence: ({ user, online, lastSeen }) =>
+        this.emitter.emit("presence", { user, online, lastSeenMs: Number(lastSeen) }),
+    });
     this.contacts = new ContactList(this.call, user, () =>
       this.emitter.emit("contacts", undefined),
     );
-    this.connection = new Connection(
-      {
-        adapter,
-        endpoints: readEndpoints(urls, adapter, options.transports ?? TRANSPORTS),
-        token: options.token,
-        user,
-        platform: options.platform ?? "web",
-        device: options.device ?? randomId(),
-        timeoutMs: options.timeoutMs ?? 10_000,
-        backoffMs: options.backoffMs ?? [1000, 60_000],
-        followAddresses: options.followAddresses ?? false,
-      },
-      {
-        cursor: () => this.sync.cursor,
-        groupsVersion: () => this.sync.groupsVersion(),
-        connecting: () => this.show("connecting"),
-        opened: (opening) => void this.opened(opening),
-        push: (push) => this.push(push),
-        reached: (version) => this.sync.reached(version),
-        versions: (version, groups) => this.sync.versions(version, groups),
-        lost: (error, retryMs) => this.show("offline", error, retryMs),
-        ended: (error) => this.ended(error),
-      },
-    );
+    this.connection = new Connection(connectionOptions(options), {
+      cursor: () => this.sync.cursor,
+      groupsVersion: () => this.sync.groupsVersion(),
+      connecting: () => this.show("connecting"),
+      opened: (opening) => void this.opened(opening),
+      push: (push) => this.push(push),
+      reached: (version) => this.sync.reached(version),
+      versions: (version, groups) => this.sync.versions(version, groups),
+      lost: (error, retryMs) => this.show("offline", error, retryMs),
+      ended: (error) => this.ended(error),
+    });
   }
 
   on<K extends keyof Events>(name: K, listener: (event: Events[K]) => void): () => void {
@@ -176,13 +166,15 @@ export class IMClient {
 
   /** The messages of a conversation, kept up to date while the client lives. */
   timeline(conversation: Conversation): Timeline {
-    const key = keyOf(conversation);
-    let timeline = this.timelines.get(key);
-    if (!timeline) {
-      timeline = new Timeline({ ...conversation }, this.call);
-      this.timelines.set(key, timeline);
-    }
-    return timeline;
+    return this.timelines.of(conversation);
+  }
+
+  /**
+   * Whose presence is told from now on, in place of those given before: at once, at each change, and
+   * after each reconnect. 200 users at most.
+   */
+  watch(users: readonly string[]): void {
+    this.watched.set(users);
   }
 
   /** Milliseconds since the epoch as the server counts them, whatever this device's clock says. */
@@ -194,23 +186,38 @@ export class IMClient {
     const link = ++this.links;
     if (serverTimeMs) this.clockOffsetMs = serverTimeMs - this.now();
     this.outbox.wake();
-    await Promise.all([this.sync.begin(version, groupsVersion), this.readContacts(link)]);
-    if (link === this.links && this.connection.link) this.show("online");
+    this.watched.begin();
+    await this.catchUp(link, this.sync.begin(version, groupsVersion));
+    if (this.isCurrent(link)) this.show("online");
+  }
+
+  /** Reads what is in no log as well: contacts, and what was deleted. */
+  private async catchUp(link: number, synced: Promise<void>): Promise<void> {
+    this.timelines.doubt();
+    await Promise.all([synced, this.persist(link, () => this.contacts.refresh())]);
+    const changed = await this.persist(link, () => this.timelines.recheck(this.contacts));
+    if (changed) this.emitter.emit("contacts", undefined);
+  }
+
+  private isCurrent(link: number): boolean {
+    return link === this.links && Boolean(this.connection.link);
   }
 
   /** Until it works, or another link does it. */
-  private async readContacts(link: number): Promise<void> {
-    while (link === this.links && this.connection.link) {
+  private async persist<T>(link: number, act: () => Promise<T>): Promise<T | undefined> {
+    while (this.isCurrent(link)) {
       try {
-        return await this.contacts.refresh();
+        return await act();
       } catch {
         await new Promise((resolve) => setTimeout(resolve, 500 + 500 * Math.random()));
       }
     }
+    return undefined;
   }
 
   private show(state: State, error?: IMError, retryMs?: number): void {
     this.state = state;
+    if (state !== "online") this.watched.end();
     const transport = this.connection.link?.transport;
     this.emitter.emit("state", {
       state,
@@ -230,18 +237,8 @@ export class IMClient {
 
   /** Our own copy comes by push too, perhaps later. */
   private acked(pending: Pending, id: string, sendTimeMs: number): void {
-    const { key, sequence, conversation, content } = pending;
-    this.timelines.get(keyOf(conversation))?.take(
-      create(MessageSchema, {
-        id,
-        sequence,
-        content,
-        sender: this.user,
-        receiver: conversation.id,
-        sendTime: BigInt(sendTimeMs),
-        type: wireType(conversation),
-      }),
-    );
+    const { key, conversation } = pending;
+    this.timelines.take(conversation, messageOf(pending, this.user, sendTimeMs, id));
     this.emitter.emit("acked", { key, conversation, id, sendTimeMs });
   }
 
@@ -250,17 +247,10 @@ export class IMClient {
     const own = message.sender === this.user;
     const recalled = isRecalled(message);
     if (own) this.outbox.stored(message.sequence, message.id, Number(message.sendTime));
-    this.timelines.get(keyOf(conversation))?.take(message);
+    this.timelines.take(conversation, message);
     const event = { conversation, message, recalled, own };
     this.contacts.message(event);
     this.emitter.emit("message", event);
-  }
-
-  /** What was deleted is not shown again; messages from now on are. */
-  private forget({ all, changed, type, peer }: ConversationsPush): void {
-    if (changed) return;
-    const key = keyOf(conversationOf(type, peer));
-    for (const [one, timeline] of this.timelines) if (all || one === key) timeline.clear();
   }
 
   private push(push: Push): void {
@@ -272,9 +262,9 @@ export class IMClient {
         if (push.body.requests) this.emitter.emit("groups", { requests: push.body.requests });
         return;
       case "push_resync":
-        return this.sync.resync();
+        return void this.catchUp(this.links, this.sync.resync());
       case "push_conversations":
-        this.forget(push.body);
+        this.timelines.forget(push.body);
         return this.contacts.conversations(push.body);
       case "push_read": {
         const { type, reader, peer, id, unread } = push.body;
@@ -289,10 +279,8 @@ export class IMClient {
         const event = { conversation: person(sender), user: sender, stopped };
         return this.emitter.emit("typing", event);
       }
-      case "push_presence": {
-        const { user = "", online = false, lastSeen = 0n } = push.body.presence ?? {};
-        return this.emitter.emit("presence", { user, online, lastSeenMs: Number(lastSeen) });
-      }
+      case "push_presence":
+        return this.watched.take(push.body.presence);
     }
   }
 }

@@ -4,17 +4,15 @@
  */
 import type { Adapter } from "./adapter.js";
 import { Backoff, Pause } from "./backoff.js";
-import { openComet } from "./comet.js";
 import type { Call, Push } from "./commands.js";
-import { asError, closed, errorOf, IMError, misused } from "./errors.js";
+import { type Attempt, dial, type Dialled } from "./dial.js";
+import { asError, closed, errorOf, IMError } from "./errors.js";
 import { Candidates, type Endpoint, readEndpoints, urlsOf } from "./endpoints.js";
-import { openEventStream } from "./events.js";
 import type { GoAwayPush } from "./gen/im_pb.js";
-import type { Link, LinkHandlers, LinkOptions, Opening } from "./link.js";
-import { openWebSocket } from "./websocket.js";
+import type { Link, LinkOptions, Opening } from "./link.js";
+import { TRANSPORTS } from "./options.js";
+import { Upgrade } from "./upgrade.js";
 
-const TRANSPORTS = ["websocket", "events", "comet"] as const;
-const OPENERS = { websocket: openWebSocket, events: openEventStream, comet: openComet };
 /** A link that lasted this long was a good one: delays start small again. */
 const GOOD_MS = 5000;
 /** The server closes when it has answered what is under way; longer we do not wait. */
@@ -23,6 +21,8 @@ const GOING_MS = 5000;
 const STREAM_MS = 3000;
 /** So many tokens in a row may be refused before we stop asking for another. */
 const REFUSALS_MAX = 3;
+/** Why a link ends that a better one follows. */
+const MOVED = closed("a better endpoint answers");
 
 export interface ConnectionOptions {
   adapter: Adapter;
@@ -36,7 +36,12 @@ export interface ConnectionOptions {
   /** Whether to connect where a server that goes away says. */
   followAddresses: boolean;
   backoffMs: readonly [least: number, most: number];
+  /** Least and most time between looks for a better endpoint than the one in use. */
+  lookMs: readonly [least: number, most: number];
 }
+
+/** `link`: since it is the one in use. */
+type Try = Attempt & { link?: Link };
 
 export interface ConnectionHooks extends Pick<LinkOptions, "cursor" | "groupsVersion"> {
   connecting(): void;
@@ -61,9 +66,13 @@ export class Connection {
   private delayMs: number | undefined; // as the server advised
   private lose: ((error: IMError) => void) | undefined;
   private streamed = 0; // downlinks so far
+  private calls = 0; // under way
+  private hurried = false; // somebody asked for a link while one was being dialled
+  private redial: (() => void) | undefined;
   private readonly pause = new Pause();
   private readonly backoff: Backoff;
   private readonly candidates: Candidates;
+  private readonly upgrade: Upgrade;
 
   constructor(
     private readonly options: ConnectionOptions,
@@ -71,12 +80,19 @@ export class Connection {
   ) {
     this.backoff = new Backoff(...options.backoffMs);
     this.candidates = new Candidates(options.endpoints);
+    this.upgrade = new Upgrade({
+      ...options,
+      candidates: this.candidates,
+      isIdle: () => !this.calls && this.delayMs === undefined,
+      move: () => this.lose?.(MOVED),
+    });
   }
 
   start(): void {
     if (this.running) return;
     this.running = ++this.runs;
     this.refusals = 0;
+    this.hurried = false;
     this.backoff.reset();
     void this.run(this.running);
   }
@@ -86,20 +102,25 @@ export class Connection {
     if (!this.running) return;
     this.running = 0;
     this.lose?.(error ?? closed("hung up"));
+    this.redial?.();
     this.pause.cut();
     this.hooks.ended(error);
   }
 
   /** The environment says that the network came (try at once) or went. */
   network(online: boolean): void {
-    if (online) this.pause.cut();
-    else this.lose?.(closed("the network is gone"));
+    if (!online) return this.lose?.(closed("the network is gone"));
+    this.redial?.(); // what was dialled without a network may hang for long
+    void this.check();
   }
 
   /** Asks the server whether it is still there, and for what was missed. */
   async check(): Promise<void> {
     const { link } = this;
-    if (!link) return this.pause.cut();
+    if (!link) {
+      this.hurried = true;
+      return this.pause.cut();
+    }
     try {
       const pong = await link.call("ping", {});
       if (link !== this.link) return;
@@ -123,6 +144,7 @@ export class Connection {
   readonly call: Call = async (name, request) => {
     const { link } = this;
     if (!link) throw closed("not connected");
+    this.calls++;
     try {
       return await link.call(name, request);
     } catch (thrown) {
@@ -131,6 +153,8 @@ export class Connection {
       const over = error.local && error.code === "TIMEOUT";
       if (link === this.link && (over || error.refusesToken)) this.lose?.(error);
       throw error;
+    } finally {
+      this.calls--;
     }
   };
 
@@ -140,17 +164,21 @@ export class Connection {
       const since = Date.now();
       let error: IMError;
       try {
-        error = await this.serve(run, ...(await this.dial(run)));
+        error = await this.serve(await this.connect(run));
         if (Date.now() - since > GOOD_MS) this.backoff.reset();
       } catch (thrown) {
         error = asError(thrown);
       }
       if (run !== this.running) return;
+      if (error === MOVED) continue;
       if (this.isFinal(error)) return this.stop(error);
-      const delayMs = this.delayMs ?? Math.max(this.backoff.next(), error.retryAfterMs);
+      const advisedMs = this.delayMs ?? Math.max(this.backoff.next(), error.retryAfterMs);
+      const delayMs = this.hurried ? 0 : advisedMs;
       this.delayMs = undefined;
+      this.hurried = false;
       this.hooks.lost(error, delayMs);
       await this.pause.wait(delayMs);
+      this.hurried = false;
     }
   }
 
@@ -162,75 +190,78 @@ export class Connection {
     return ++this.refusals >= REFUSALS_MAX;
   }
 
-  private async dial(run: number): Promise<[Link, Opening, Push[]]> {
-    const { options, hooks } = this;
-    this.token = await options.token(this.refused);
-    if (this.token === this.refused) {
-      throw new IMError("UNAUTHENTICATED", "there is no token but a refused one", false);
-    }
-    const failed: Endpoint[] = [];
-    let last = misused("no endpoint that this environment can reach");
-    for (const endpoint of this.candidates.order()) {
-      if (run !== this.running) break;
-      const early: Push[] = [];
-      try {
-        const [link, opening] = await OPENERS[endpoint.transport](
-          options.adapter,
-          {
-            url: endpoint.url,
-            token: this.token,
-            platform: options.platform,
-            device: options.device,
-            timeoutMs: options.timeoutMs,
-            cursor: hooks.cursor,
-            groupsVersion: hooks.groupsVersion,
-          },
-          this.handlers(early),
-        );
-        this.candidates.answered(failed);
-        return [link, opening, early];
-      } catch (thrown) {
-        last = asError(thrown);
-        if (!last.local) throw last; // somebody answered
-        failed.push(endpoint);
+  /** A link; begins anew when `redial` is called meanwhile. Rejects when nothing answers. */
+  private async connect(run: number): Promise<Dialled<Try>> {
+    try {
+      for (;;) {
+        let given = false;
+        const again = new Promise<undefined>((resolve) => {
+          this.redial = () => {
+            given = true;
+            resolve(undefined);
+          };
+        });
+        const isWanted = (): boolean => !given && run === this.running;
+        const dialled = await Promise.race([this.dial(isWanted), again]);
+        if (dialled && isWanted()) return dialled;
+        dialled?.link.close();
+        if (run !== this.running) throw closed("hung up");
       }
+    } finally {
+      if (run === this.running) this.redial = undefined;
     }
-    throw last;
   }
 
-  /** What a link calls; what comes before we know the link waits in `early`. */
-  private handlers(early: Push[]): LinkHandlers {
-    return {
-      push: (push) => (this.link ? this.take(push) : early.push(push)),
-      reached: this.hooks.reached,
-      groupsVersion: (version) => this.hooks.versions(undefined, version),
-      closed: (error) => this.lose?.(error),
+  private async dial(isWanted: () => boolean): Promise<Dialled<Try>> {
+    const { options, hooks, candidates } = this;
+    const token = await options.token(this.refused);
+    if (!isWanted()) throw closed("given up");
+    this.token = token;
+    if (token === this.refused) {
+      throw new IMError("UNAUTHENTICATED", "there is no token but a refused one", false);
+    }
+    const { cursor, groupsVersion } = hooks;
+    const asked = { ...options, token, cursor, groupsVersion };
+    return dial(options.adapter, candidates, asked, () => this.begin(), isWanted);
+  }
+
+  /** What a link calls; one that was given up is not heard. */
+  private begin(): Try {
+    const isInUse = (): boolean => attempt.link !== undefined && attempt.link === this.link;
+    const attempt: Try = {
+      early: [],
+      handlers: {
+        push: (push) => (isInUse() ? this.take(push) : attempt.early.push(push)),
+        reached: (version) => isInUse() && this.hooks.reached(version),
+        groupsVersion: (version) => isInUse() && this.hooks.versions(undefined, version),
+        closed: (error) => isInUse() && this.lose?.(error),
+      },
     };
+    return attempt;
   }
 
   /** Resolves with the reason when the link is over. */
-  private serve(run: number, link: Link, opening: Opening, early: Push[]): Promise<IMError> {
-    if (run !== this.running) {
-      link.close();
-      return Promise.resolve(closed("hung up"));
-    }
+  private serve({ endpoint, link, opening, attempt }: Dialled<Try>): Promise<IMError> {
     if (opening.user !== undefined && opening.user !== this.options.user) {
       link.close();
       throw new IMError("FORBIDDEN", "the token is another user's", false);
     }
     return new Promise((resolve) => {
       const beat = this.heartbeat(opening.heartbeatS);
-      this.link = link;
+      this.link = attempt.link = link;
       this.lose = (error) => {
         this.link = this.lose = undefined;
+        this.upgrade.end();
         clearInterval(beat);
         link.close();
         resolve(error);
       };
       this.refused = undefined;
       this.refusals = 0;
+      this.hurried = false;
+      this.upgrade.begin(endpoint);
       this.hooks.opened(opening);
-      for (const push of early) if (link === this.link) this.take(push);
+      for (const push of attempt.early) if (link === this.link) this.take(push);
     });
   }
 

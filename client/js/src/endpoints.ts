@@ -52,8 +52,7 @@ export function urlsOf(addresses: readonly Address[], current: string): string[]
 
 /** Endpoints in the order in which they are to be tried now. */
 export class Candidates {
-  private avoided = new Map<string, number>();
-
+  private readonly avoided = new Map<string, number>();
   private preferred: readonly Endpoint[] = [];
 
   constructor(private readonly given: readonly Endpoint[]) {}
@@ -67,13 +66,28 @@ export class Candidates {
     const now = Date.now();
     const isAvoided = (endpoint: Endpoint): boolean =>
       (this.avoided.get(keyOf(endpoint)) ?? 0) > now;
-    const all = [...this.preferred, ...this.given];
+    const { all } = this;
     return [...all.filter((endpoint) => !isAvoided(endpoint)), ...all.filter(isAvoided)];
+  }
+
+  /** Those that would be better than this one. */
+  before(endpoint: Endpoint): Endpoint[] {
+    const names = this.all.map(keyOf);
+    return this.all.slice(0, Math.max(0, names.indexOf(keyOf(endpoint))));
+  }
+
+  /** It answers again. */
+  forgive(endpoint: Endpoint): void {
+    this.avoided.delete(keyOf(endpoint));
   }
 
   /** One answered; those that failed before it are tried last for a while. */
   answered(failed: readonly Endpoint[]): void {
     for (const endpoint of failed) this.avoided.set(keyOf(endpoint), Date.now() + AVOIDED_MS);
+  }
+
+  private get all(): Endpoint[] {
+    return [...this.preferred, ...this.given];
   }
 }
 

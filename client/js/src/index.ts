@@ -25,7 +25,7 @@ export {
   textOf,
 } from "./model.js";
 export type { ClientOptions } from "./options.js";
-export type { ContentInit, Pending } from "./outbox.js";
+export { type ContentInit, messageOf, type Pending } from "./outbox.js";
 export type { Timeline } from "./timeline.js";
 export { webAdapter, type WebParts, type WebSocketLike } from "./web-adapter.js";
 export { wxAdapter, type WxLike } from "./wx-adapter.js";

@@ -1,5 +1,11 @@
+/** What an application chooses, and what holds where it does not. */
 import type { Adapter } from "./adapter.js";
+import type { ConnectionOptions } from "./connection.js";
+import { endpointsOf, readEndpoints } from "./endpoints.js";
+import { randomId } from "./ids.js";
 import type { TransportName } from "./link.js";
+
+export const TRANSPORTS: readonly TransportName[] = ["websocket", "events", "comet"];
 
 export interface ClientOptions {
   /** Who logged in at the user centre. */
@@ -23,8 +29,29 @@ export interface ClientOptions {
   timeoutMs?: number;
   /** Least and most time between attempts to connect; 1 s and 60 s. */
   backoffMs?: readonly [number, number];
+  /**
+   * Least and most time between looks for a better endpoint than the one in use; 1 min and 10 min.
+   */
+  lookMs?: readonly [number, number];
   /** Whether to connect where a server that goes away says. */
   followAddresses?: boolean;
   /** The wall clock, which may be wrong; `serverNow` corrects it. */
   now?: () => number;
+}
+
+export function connectionOptions(options: ClientOptions): ConnectionOptions {
+  const { adapter, url, token, user } = options;
+  const urls = options.endpoints ?? (url ? endpointsOf(url) : []);
+  return {
+    adapter,
+    endpoints: readEndpoints(urls, adapter, options.transports ?? TRANSPORTS),
+    token,
+    user,
+    platform: options.platform ?? "web",
+    device: options.device ?? randomId(),
+    timeoutMs: options.timeoutMs ?? 10_000,
+    backoffMs: options.backoffMs ?? [1000, 60_000],
+    lookMs: options.lookMs ?? [60_000, 600_000],
+    followAddresses: options.followAddresses ?? false,
+  };
 }

@@ -3,11 +3,11 @@
  * the server has stored or refused it; those of a conversation one after the other, so that they
  * arrive in the order in which they were written.
  */
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Backoff, Pause } from "./backoff.js";
 import type { Call } from "./commands.js";
 import { asError, type IMError, misused } from "./errors.js";
-import type { ContentSchema } from "./gen/im_pb.js";
+import { type ContentSchema, type Message, MessageSchema } from "./gen/im_pb.js";
 import { randomId } from "./ids.js";
 import { type Conversation, keyOf, wireType } from "./model.js";
 
@@ -20,6 +20,24 @@ export interface Pending {
   sequence: string;
   conversation: Conversation;
   content: ContentInit;
+}
+
+/** A send as the message it becomes; without an id until it is stored. */
+export function messageOf(
+  { sequence, content, conversation }: Pending,
+  sender: string,
+  sendTimeMs: number,
+  id = "",
+): Message {
+  return create(MessageSchema, {
+    id,
+    sequence,
+    content,
+    sender,
+    receiver: conversation.id,
+    sendTime: BigInt(Math.round(sendTimeMs)),
+    type: wireType(conversation),
+  });
 }
 
 export interface OutboxHooks {

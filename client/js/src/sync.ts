@@ -57,9 +57,8 @@ export class Sync {
     if (groups !== this.groupsVersion()) void this.groupsReader.read();
   }
 
-  resync(): void {
-    void this.mailboxReader.read();
-    void this.groupsReader.read();
+  async resync(): Promise<void> {
+    await Promise.all([this.mailboxReader.read(), this.groupsReader.read()]);
   }
 
   /** There is nothing more up to here. */

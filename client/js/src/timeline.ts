@@ -1,6 +1,6 @@
 /** The messages of one conversation, as a screen shows them: history, and what came since. */
 import type { Call } from "./commands.js";
-import type { Message } from "./gen/im_pb.js";
+import type { HistoryResponse, Message } from "./gen/im_pb.js";
 import { type Conversation, isRecalled, wireType } from "./model.js";
 
 const PAGE = 40;
@@ -23,6 +23,11 @@ export class Timeline {
   /** Oldest first: ids sort by time. */
   get messages(): Message[] {
     return [...this.known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** The id of the newest message; empty when none is known. */
+  get newest(): string {
+    return this.messages.at(-1)?.id ?? "";
   }
 
   get(id: string): Message | undefined {
@@ -52,14 +57,37 @@ export class Timeline {
     return true;
   }
 
+  /**
+   * Leaves out what the server does not show any more, whether there was any. What is deleted is
+   * everything up to some message: while the oldest one is shown, nothing was.
+   */
+  async recheck(): Promise<boolean> {
+    const { cleared, messages: before } = this;
+    const oldest = before[0]?.id;
+    if (!oldest) return false;
+    const { messages: still } = await this.history(behind(oldest), 1);
+    if (still[0]?.id === oldest) return false;
+    const { messages, more } = await this.history("", PAGE);
+    if (cleared !== this.cleared) return false; // somebody told us meanwhile
+    const shown = new Set(messages.map(({ id }) => id));
+    const newest = messages[0]?.id ?? before.at(-1)!.id;
+    for (const { id } of before) if (!shown.has(id) && id <= newest) this.known.delete(id);
+    for (const message of messages) this.take(message);
+    this.cleared++;
+    this.oldest = messages.at(-1)?.id ?? "";
+    this.hasMore = more;
+    this.isRead = true;
+    return true;
+  }
+
+  private history(before: string, limit: number): Promise<HistoryResponse> {
+    const { id: peer } = this.conversation;
+    return this.call("history", { type: wireType(this.conversation), peer, before, limit });
+  }
+
   private async read(limit: number): Promise<void> {
     const { cleared } = this;
-    const { messages, more } = await this.call("history", {
-      type: wireType(this.conversation),
-      peer: this.conversation.id,
-      before: this.oldest,
-      limit,
-    });
+    const { messages, more } = await this.history(this.oldest, limit);
     if (cleared !== this.cleared) return; // what was on its way is not there any more
     for (const message of messages) {
       this.take(message);
@@ -69,3 +97,7 @@ export class Timeline {
     this.isRead = true;
   }
 }
+
+/** The id after this one: `before` of a page that begins with it. */
+const behind = (id: string): string =>
+  (BigInt(`0x${id}`) + 1n).toString(16).padStart(id.length, "0");

@@ -6,6 +6,7 @@ import WebSocket from "ws";
 import { fields, load, next } from "./kit.mjs";
 
 const sockets = new Set();
+const statusListeners = new Set();
 
 const wx = {
   connectSocket({ url, fail }) {
@@ -44,6 +45,11 @@ const wx = {
     call.end(Buffer.from(data));
     return { abort: () => call.destroy() };
   },
+  onNetworkStatusChange: (listener) => statusListeners.add(listener),
+  offNetworkStatusChange: (listener) => statusListeners.delete(listener),
+};
+const status = (isConnected) => {
+  for (const listener of statusListeners) listener({ isConnected, networkType: "wifi" });
 };
 
 for (const name of ["TextEncoder", "TextDecoder", "WebSocket", "fetch", "crypto", "EventSource"]) {
@@ -53,9 +59,8 @@ const { IMClient, person, textOf, wxAdapter } = await load();
 assert.equal(typeof globalThis.TextEncoder, "undefined");
 
 const { url, alice, bob } = fields;
-const open = ({ user, token }, transports) => {
+const open = ({ user, token }, transports, backoffMs = [50, 500]) => {
   const adapter = wxAdapter(wx);
-  const backoffMs = [50, 500];
   return new IMClient({ user, token: () => token, url, adapter, transports, backoffMs });
 };
 const mini = open(alice, undefined);
@@ -83,7 +88,24 @@ await mini.ready();
 assert.deepEqual(got, ["after the cut", "and another"]);
 assert.deepEqual(mini.pending, []);
 
+// The device says that the network went: told at once, and nothing is tried by itself for an hour.
 mini.stop();
+assert.equal(statusListeners.size, 1, "who has stopped does not listen");
+const patient = open(alice, undefined, [7_200_000, 7_200_000]);
+patient.start();
+await patient.ready();
+const gone = next(patient, "state");
+status(false);
+assert.equal((await gone).state, "offline");
+assert.ok((await gone).retryMs >= 3_600_000);
+
+// When it says that the network is back, so is the client
+const back = next(patient, "state", ({ state }) => state === "online");
+status(true);
+assert.equal((await back).transport, "websocket");
+
+patient.stop();
 comet.stop();
+assert.equal(statusListeners.size, 0);
 console.log("done");
 setTimeout(() => process.exit(0), 50);

@@ -1,0 +1,65 @@
+/** The timelines an application looks at, and whether they still show what the server does. */
+import type { Call } from "./commands.js";
+import type { ContactList } from "./contacts.js";
+import { asError } from "./errors.js";
+import type { ConversationsPush, Message } from "./gen/im_pb.js";
+import { type Conversation, conversationOf, keyOf } from "./model.js";
+import { Timeline } from "./timeline.js";
+
+export class Timelines {
+  private readonly all = new Map<string, Timeline>();
+  /** Those that may hold what was deleted meanwhile, with the newest id they held before. */
+  private readonly doubtful = new Map<Timeline, string>();
+
+  constructor(private readonly call: Call) {}
+
+  of(conversation: Conversation): Timeline {
+    const key = keyOf(conversation);
+    let timeline = this.all.get(key);
+    if (!timeline) {
+      timeline = new Timeline({ ...conversation }, this.call);
+      this.all.set(key, timeline);
+    }
+    return timeline;
+  }
+
+  take(conversation: Conversation, message: Message): void {
+    this.all.get(keyOf(conversation))?.take(message);
+  }
+
+  /** What was deleted is not shown again; messages from now on are. */
+  forget({ all, changed, type, peer }: ConversationsPush): void {
+    if (changed) return;
+    const key = keyOf(conversationOf(type, peer));
+    for (const [one, timeline] of this.all) if (all || one === key) timeline.clear();
+  }
+
+  /** Deletions are in no log: after a gap nobody tells of those that fell into it. */
+  doubt(): void {
+    for (const timeline of this.all.values()) {
+      if (!this.doubtful.has(timeline)) this.doubtful.set(timeline, timeline.newest);
+    }
+  }
+
+  /**
+   * Leaves out what was deleted meanwhile; whether there was anything. The contact list, just read,
+   * vouches for conversations that end as they did: a deleted one is not listed before its next
+   * message. Rejects when it should be tried again.
+   */
+  async recheck(contacts: ContactList): Promise<boolean> {
+    let changed = false;
+    for (const [timeline, newest] of [...this.doubtful]) {
+      if (contacts.get(timeline.conversation)?.last?.id !== newest) {
+        try {
+          changed = (await timeline.recheck()) || changed;
+        } catch (thrown) {
+          const error = asError(thrown);
+          if (error.retryable) throw error;
+          // e.g. a group this user is not in any more: what was read stays
+        }
+      }
+      this.doubtful.delete(timeline);
+    }
+    return changed;
+  }
+}
