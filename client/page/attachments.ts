@@ -22,12 +22,22 @@ function askImage(send: Send): void {
   const field = { name: "ref", label: t("link"), type: "url" };
   const more = { pattern: "https://.+", placeholder: "https://" };
   ask(t("sendImage"), [{ ...field, more }], t("send"), ({ ref = "" }) => {
-    const name = decodeURIComponent(ref.split(/[?#]/)[0]!.split("/").pop() ?? "");
+    const name = nameOf(ref);
     const kind = /\.(png|gif|webp|avif|svg)$/i.exec(name)?.[1]?.toLowerCase() ?? "jpeg";
     const mime = `image/${kind === "svg" ? "svg+xml" : kind}`;
     send({ body: { case: "image", value: { media: { ref, mime, name } } } });
     return undefined;
   });
+}
+
+/** The last part of a link, in letters where it is written in bytes. */
+function nameOf(link: string): string {
+  const last = link.split(/[?#]/)[0]!.split("/").pop() ?? "";
+  try {
+    return decodeURIComponent(last);
+  } catch {
+    return last; // a per cent sign of its own, as in "100%.png"
+  }
 }
 
 function askLocation(send: Send): void {

@@ -20,12 +20,14 @@ import { parseRoute, routeOf } from "./routes.js";
 import { People } from "./people.js";
 import type { Session } from "./session.js";
 import { startChoices } from "./start.js";
+import type { Unsent } from "./unsent.js";
 
 const TYPING_SHOWN_MS = 6000;
 
 export interface ChatOptions {
   session: Session;
   device: string;
+  unsent: Unsent;
   switchLanguage(): void;
   logOut(): void;
   /** The token is not taken any more. */
@@ -37,7 +39,6 @@ export class Chat {
   private readonly client: IMClient;
   private readonly people: People;
   private readonly list: ConversationList;
-  private readonly failed = new Map<string, { pending: Pending; ms: number; error: IMError }[]>();
   private readonly typing = new Map<string, ReturnType<typeof setTimeout>>();
   private readonly presence = new Map<string, { online: boolean; lastSeenMs: number }>();
   private readonly status = h("p", { class: "connection", role: "status" });
@@ -69,6 +70,7 @@ export class Chat {
     });
     this.element = this.layout();
     this.listen();
+    options.unsent.attach(this.client);
     this.route();
     this.client.start();
   }
@@ -76,6 +78,7 @@ export class Chat {
   /** Ends everything, for another language or another user. */
   close(): void {
     this.client.stop();
+    this.options.unsent.detach();
     for (const cleanup of this.cleanups) cleanup();
   }
 
@@ -155,17 +158,11 @@ export class Chat {
       void client.check();
       this.pane?.markRead();
     });
-    const leaving = (event: Event): void => {
-      if (client.pending.length) event.preventDefault(); // would be lost
-    };
-    addEventListener("beforeunload", leaving);
-    this.cleanups.push(() => removeEventListener("beforeunload", leaving));
   }
 
   private online(): void {
     void this.pane?.load();
     void this.group?.read();
-    this.watchPresence();
   }
 
   private message({ conversation, message, own, recalled }: MessageEvent): void {
@@ -179,16 +176,18 @@ export class Chat {
     const entry = this.client.contacts.get(conversation);
     if (entry?.muted) return;
     const line = preview(message, this.people);
-    this.announcer.textContent = `${titleOf(conversation, entry, this.people)}: ${line}`;
+    this.announce(`${titleOf(conversation, entry, this.people)}: ${line}`);
+  }
+
+  /** Has a screen reader say it, also when it is what was said last. */
+  private announce(text: string): void {
+    fill(this.announcer, h("p", {}, text));
   }
 
   private refused(pending: Pending, error: IMError): void {
-    const { conversation } = pending;
-    const all = this.failed.get(keyOf(conversation)) ?? [];
-    all.push({ pending, ms: this.client.serverNow(), error });
-    this.failed.set(keyOf(conversation), all);
+    this.options.unsent.refuse(pending, error);
     this.pane?.render();
-    this.announcer.textContent = t("failed", { why: reason(error.code) });
+    this.announce(t("failed", { why: reason(error.code) }));
   }
 
   private showTyping(user: string, stopped: boolean): void {
@@ -244,6 +243,7 @@ export class Chat {
     this.element.classList.toggle("open", conversation !== undefined);
     this.list.select(conversation);
     this.pane = this.group = undefined;
+    this.client.watch(conversation?.type === "person" ? [conversation.id] : []);
     if (!conversation) {
       const start = h("button", { type: "button", class: "primary" }, t("newChat"));
       start.addEventListener("click", () => this.startChoices()[0]!.act());
@@ -259,7 +259,7 @@ export class Chat {
     this.pane = new ConversationPane(conversation, {
       client: this.client,
       people: this.people,
-      failed: this.failed,
+      unsent: this.options.unsent,
       group: this.group,
       open: (other) => this.open(other),
       back: () => (location.hash = ""),
@@ -281,19 +281,5 @@ export class Chat {
     const seen = this.presence.get(id);
     if (seen?.online) return t("onlineNow");
     return seen?.lastSeenMs ? t("lastSeen", { time: when(seen.lastSeenMs) }) : "";
-  }
-
-  private watchPresence(): void {
-    const conversation = this.pane?.conversation;
-    if (conversation?.type !== "person") return;
-    this.client
-      .call("presence_subscribe", { users: [conversation.id] })
-      .then(({ presences }) => {
-        for (const { user, online, lastSeen } of presences) {
-          this.presence.set(user, { online, lastSeenMs: Number(lastSeen) });
-        }
-        this.pane?.render();
-      })
-      .catch(() => undefined); // it is only nice to know
   }
 }

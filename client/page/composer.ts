@@ -1,5 +1,11 @@
 /** Where a message is written: text, mentions, an answer to another message, attachments. */
-import { type ContentInit, type Conversation, type IMClient, type Message } from "../js/src/index.js";
+import {
+  type ContentInit,
+  type Conversation,
+  type IMClient,
+  keyOf,
+  type Message,
+} from "../js/src/index.js";
 import { attachments } from "./attachments.js";
 import { openMenu } from "./dialogs.js";
 import { fill, h, icon, iconButton } from "./dom.js";
@@ -9,8 +15,13 @@ import { Mentions } from "./mentions.js";
 import type { People } from "./people.js";
 
 const TYPING_EVERY_MS = 3000;
-/** Of what was written but not sent, by conversation; only in memory. */
+/** Of what was written but not sent, by user and conversation; only in memory. */
 const drafts = new Map<string, string>();
+
+/** Nobody finds what this user wrote. */
+export function forgetDrafts(user: string): void {
+  for (const key of drafts.keys()) if (key.startsWith(`${user} `)) drafts.delete(key);
+}
 
 export interface ComposerOptions {
   client: IMClient;
@@ -19,7 +30,7 @@ export interface ComposerOptions {
   name: string;
   /** Of a group: its members, and whether this user may mention everybody. */
   members(): { users: string[]; mayMentionAll: boolean };
-  sent(): void;
+  send(content: ContentInit): void;
 }
 
 export class Composer {
@@ -95,7 +106,7 @@ export class Composer {
   }
 
   private get draftKey(): string {
-    return `${this.options.conversation.type}:${this.options.conversation.id}`;
+    return `${this.options.people.self} ${keyOf(this.options.conversation)}`;
   }
 
   private choices(): { label: string; act(): void }[] {
@@ -145,11 +156,8 @@ export class Composer {
   }
 
   private send(content: ContentInit): void {
-    const { client, conversation, sent } = this.options;
-    const replyTo = this.replyTo?.id ?? "";
-    client.send(conversation, { ...content, replyTo } as ContentInit);
+    this.options.send({ ...content, replyTo: this.replyTo?.id ?? "" } as ContentInit);
     this.answer(undefined);
-    sent();
   }
 
   private grow(): void {
@@ -158,4 +166,3 @@ export class Composer {
     style.height = `${Math.min(this.text.scrollHeight, 160)}px`;
   }
 }
-

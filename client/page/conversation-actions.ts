@@ -1,6 +1,6 @@
 /** What can be done with a conversation: details, notifications, blocking, deleting. */
 import { type Conversation, type IMClient } from "../js/src/index.js";
-import type { Choice } from "./dialogs.js";
+import { type Choice, confirm } from "./dialogs.js";
 import type { GroupDetails } from "./group-details.js";
 import { t } from "./i18n.js";
 import { tell } from "./message-actions.js";
@@ -34,10 +34,11 @@ export function conversationChoices(
   choices.push({
     label: t("deleteConversation"),
     danger: true,
-    act: () => {
-      void tell(client.call("delete_conversation", { type, peer }));
-      location.hash = "";
-    },
+    act: () =>
+      confirm(t("deleteConversation"), t("deleteAsk"), t("deleteConversation"), () => {
+        void tell(client.call("delete_conversation", { type, peer }));
+        location.hash = "";
+      }),
   });
   return choices;
 }

@@ -4,8 +4,6 @@ import {
   type Entry,
   type IMClient,
   IMError,
-  keyOf,
-  type Pending,
   type Timeline,
 } from "../js/src/index.js";
 import { Composer } from "./composer.js";
@@ -15,15 +13,10 @@ import { fill, h, icon, iconButton, keyed } from "./dom.js";
 import type { GroupDetails } from "./group-details.js";
 import { t } from "./i18n.js";
 import { messageChoices } from "./message-actions.js";
-import {
-  type Item,
-  itemOf,
-  makeMessage,
-  type MessageContext,
-  pendingItem,
-  updateMessage,
-} from "./message-view.js";
+import { type Item, itemsOf } from "./items.js";
+import { makeMessage, type MessageContext, updateMessage } from "./message-view.js";
 import type { People } from "./people.js";
+import type { Unsent, Written } from "./unsent.js";
 
 /** So near to an end counts as there. */
 const NEAR_PX = 120;
@@ -31,7 +24,7 @@ const NEAR_PX = 120;
 export interface PaneContext {
   client: IMClient;
   people: People;
-  failed: Map<string, { pending: Pending; ms: number; error: IMError }[]>;
+  unsent: Unsent;
   group: GroupDetails | undefined;
   open(conversation: Conversation): void;
   back(): void;
@@ -54,7 +47,6 @@ export class ConversationPane {
   private reading = "";
   private newCount = 0;
   private sticks = true;
-  private readonly sentAt = new Map<string, number>();
 
   constructor(
     readonly conversation: Conversation,
@@ -78,6 +70,8 @@ export class ConversationPane {
             answer: (answered) => this.composer.answer(answered),
           }),
         ),
+      retry: (key) => this.settle(() => context.unsent.retry(key, this.writtenNow())),
+      remove: (key) => this.settle(() => context.unsent.remove(key)),
       goTo: (id) => this.goTo(id),
     };
     this.scroller = h(
@@ -111,7 +105,9 @@ export class ConversationPane {
       conversation,
       name: titleOf(conversation, this.entry, people),
       members: () => context.group?.forMentions ?? { users: [], mayMentionAll: false },
-      sent: () => {
+      send: (content) => {
+        const written = this.writtenNow();
+        context.unsent.wrote(client.send(conversation, content), written);
         this.render();
         this.toEnd();
       },
@@ -196,23 +192,20 @@ export class ConversationPane {
   }
 
   private items(): Item[] {
-    const { client, people, failed } = this.context;
-    const key = keyOf(this.conversation);
-    const stored = this.timeline.messages.map(itemOf);
-    const known = new Set(stored.map((item) => item.key));
-    const waiting = client.pending
-      .filter(({ conversation }) => keyOf(conversation) === key)
-      .map((pending) => pendingItem(pending, people.self, this.timeOf(pending.key)));
-    const refused = (failed.get(key) ?? []).map(({ pending, ms, error }) =>
-      pendingItem(pending, people.self, ms, error),
-    );
-    return [...stored, ...refused, ...waiting.filter((item) => !known.has(item.key))];
+    const { unsent, people } = this.context;
+    return itemsOf(this.timeline, unsent, people.self);
   }
 
-  private timeOf(key: string): number {
-    const { client } = this.context;
-    if (!this.sentAt.has(key)) this.sentAt.set(key, client.serverNow());
-    return this.sentAt.get(key)!;
+  private writtenNow(): Written {
+    return { ms: this.context.client.serverNow(), after: this.items().at(-1)?.key ?? "" };
+  }
+
+  /** Does something to a refused message; the focus was on it, and goes where one writes. */
+  private settle(act: () => void): void {
+    act();
+    this.render();
+    if (matchMedia("(pointer: coarse)").matches) this.scroller.focus();
+    else this.composer.focus();
   }
 
   private renderHeading(): void {

@@ -13,12 +13,15 @@ export interface Field {
   more?: Record<string, string | number | boolean>;
 }
 
+let dialogs = 0; // one may be over another: each has ids of its own
+
 /** Shows a dialog over the page; its element goes when it is closed. */
 export function openDialog(title: string, ...content: (Node | string)[]): HTMLDialogElement {
-  const heading = h("h2", { id: "dialog-title" }, title);
+  const id = `dialog-${++dialogs}`;
+  const heading = h("h2", { id }, title);
   const dialog = h(
     "dialog",
-    { "aria-labelledby": "dialog-title", close: () => dialog.remove() },
+    { "aria-labelledby": id, close: () => dialog.remove() },
     h(
       "header",
       {},
@@ -33,6 +36,27 @@ export function openDialog(title: string, ...content: (Node | string)[]): HTMLDi
   document.body.append(dialog);
   dialog.showModal();
   return dialog;
+}
+
+/** Asks before something that cannot be undone; the focus is on not doing it. */
+export function confirm(title: string, text: string, action: string, act: () => void): void {
+  const go = (): void => {
+    dialog.close();
+    act();
+  };
+  const stay = { type: "button", autofocus: true, click: () => dialog.close() };
+  const dialog = openDialog(
+    title,
+    h("p", { id: "ask-first" }, text),
+    h(
+      "div",
+      { class: "buttons" },
+      h("button", stay, t("cancel")),
+      h("button", { type: "button", class: "danger", click: go }, action),
+    ),
+  );
+  dialog.setAttribute("role", "alertdialog");
+  dialog.setAttribute("aria-describedby", "ask-first");
 }
 
 /** Asks for some values; `submit` says what was wrong with them, or closes the dialog. */
@@ -155,7 +179,9 @@ let notices: HTMLElement | undefined;
 /** Says something for a few seconds. */
 export function notify(text: string): void {
   notices ??= h("div", { class: "notices", role: "status" });
-  if (!notices.isConnected) document.body.append(notices);
+  // A dialog is above everything that is not in it.
+  const host = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+  if (notices.parentElement !== host) host.append(notices);
   const notice = h("p", {}, text);
   notices.append(notice);
   setTimeout(() => notice.remove(), 5000);

@@ -7,7 +7,7 @@ import {
   IMError,
   type RequestOf,
 } from "../js/src/index.js";
-import { ask, notify, openDialog } from "./dialogs.js";
+import { ask, confirm, notify, openDialog } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { reason, t } from "./i18n.js";
 import type { People } from "./people.js";
@@ -129,6 +129,12 @@ export class GroupDetails {
           change("group_edit", { group: id, ...(name && { name }), announcement: announcement ?? "" }),
       );
     const ends = this.info?.role === GroupRole.OWNER;
+    const go = (): void => {
+      const [command, label, text] = ends
+        ? (["group_disband", t("disband"), t("disbandAsk")] as const)
+        : (["group_leave", t("leave"), t("leaveAsk")] as const);
+      confirm(label, text, label, () => void change(command, { group: id }, close));
+    };
     return [
       h("p", { class: "detail group-id" }, `${t("groupId")}: `, h("code", {}, id)),
       ...(info?.announcement ? [h("p", { class: "announcement" }, info.announcement)] : []),
@@ -156,9 +162,7 @@ export class GroupDetails {
         { class: "buttons" },
         button(t("invite"), invite, "primary"),
         this.mayManage && button(t("rename"), rename),
-        ends
-          ? button(t("disband"), () => change("group_disband", { group: id }, close), "danger")
-          : button(t("leave"), () => change("group_leave", { group: id }, close), "danger"),
+        button(t(ends ? "disband" : "leave"), go, "danger"),
       ),
     ];
   }

@@ -1,50 +1,26 @@
 /** One message on the screen: who, what, when, how far it got, and what can be done with it. */
-import {
-  create,
-  type IMError,
-  isMentioned,
-  isRecalled,
-  type Message,
-  MessageSchema,
-  type Pending,
-} from "../js/src/index.js";
+import { isMentioned, isRecalled, type Message } from "../js/src/index.js";
 import { hidden } from "./conversation-list.js";
 import { fill, h, icon, iconButton } from "./dom.js";
 import { clock, day, summary } from "./format.js";
 import { reason, t } from "./i18n.js";
+import type { Item } from "./items.js";
 import { type BodyContext, bodyOf } from "./message-body.js";
-
-/** A message, stored or on its way. */
-export interface Item {
-  key: string;
-  message: Message;
-  progress: "stored" | "sending" | IMError;
-}
 
 export interface MessageContext extends BodyContext {
   inGroup: boolean;
   peerRead(): string;
   find(id: string): Message | undefined;
   openActions(item: Item, anchor: HTMLElement): void;
+  /** Send a refused one again; forget it. */
+  retry(sendKey: string): void;
+  remove(sendKey: string): void;
   goTo(id: string): void;
 }
 
 const TOGETHER_MS = 300_000;
-
-export const itemOf = (message: Message): Item => ({
-  key: message.sender && message.sequence ? `${message.sender} ${message.sequence}` : message.id,
-  message,
-  progress: "stored",
-});
-
-/** A send that is not acknowledged, as a message; it sorts behind all that are. */
-export function pendingItem(pending: Pending, user: string, ms: number, error?: IMError): Item {
-  const { sequence, conversation, content } = pending;
-  const receiver = conversation.id;
-  const sendTime = BigInt(Math.round(ms));
-  const message = create(MessageSchema, { sender: user, receiver, sequence, content, sendTime });
-  return { key: `${user} ${sequence}`, message, progress: error ?? "sending" };
-}
+/** So much of a message tells a screen reader which one is meant. */
+const ABOUT_MAX = 40;
 
 export const makeMessage = (): HTMLLIElement => h("li", { class: "message" });
 
@@ -117,8 +93,21 @@ export function updateMessage(
           { class: "icon-button actions", "aria-haspopup": "menu", "aria-expanded": "false" },
         ),
     ),
-    typeof progress === "object" &&
-      h("p", { class: "problem" }, t("failed", { why: reason(progress.code) })),
+    typeof progress === "object" && refusal(item, progress.code, context),
+  );
+}
+
+/** Why a message was not sent, and what can be done about it. */
+function refusal({ message, sendKey = "" }: Item, code: string, context: MessageContext): HTMLElement {
+  const about = summary(message, context.people).slice(0, ABOUT_MAX);
+  const button = (label: string, click: () => void): HTMLElement =>
+    h("button", { type: "button", class: "link", "aria-label": `${label}: ${about}`, click }, label);
+  return h(
+    "div",
+    { class: "refusal" },
+    h("p", { class: "problem" }, t("failed", { why: reason(code) })),
+    button(t("retry"), () => context.retry(sendKey)),
+    button(t("removeUnsent"), () => context.remove(sendKey)),
   );
 }
 

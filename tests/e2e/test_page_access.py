@@ -9,7 +9,15 @@ from playwright.sync_api import Page, expect
 from dev.environment import ROOT
 from proto import im_pb2
 from tests.support.groups import make_group, say
-from tests.support.pagebrowser import PHONE, Visitors, browser, page_cluster, visitors  # noqa: F401
+from tests.support.pagebrowser import (  # noqa: F401
+    PHONE,
+    Visitors,
+    browser,
+    focused,
+    page_cluster,
+    tab_to,
+    visitors,
+)
 from tests.support.wire import ok, text_to
 
 AXE = ROOT / "client" / "js" / "node_modules" / "axe-core" / "axe.min.js"
@@ -124,23 +132,6 @@ def test_with_the_keyboard_alone(visitors: Visitors) -> None:
     keys.press("Escape")
     expect(page.get_by_role("menu")).to_have_count(0)
     assert focused(page) == "Menu"
-
-
-def focused(page: Page) -> str:
-    """What the focused element is called."""
-    name: str = page.evaluate(
-        "document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"
-    )
-    return name
-
-
-def tab_to(page: Page, name: str, *, back: bool = False) -> None:
-    """Go to what is called so, by Tab."""
-    for _ in range(30):
-        page.keyboard.press("Shift+Tab" if back else "Tab")
-        if focused(page) == name:
-            return
-    raise AssertionError(f"no Tab leads to {name}")
 
 
 def test_what_comes_is_read_aloud(visitors: Visitors) -> None:

@@ -247,6 +247,9 @@ def test_a_deleted_conversation_begins_anew(visitors: Visitors) -> None:
     # When he deletes it
     bob.page.locator(".pane header").get_by_role("button", name="Menu").click()
     bob.page.get_by_role("menuitem", name="Delete conversation").click()
+    dialog = bob.page.get_by_role("alertdialog", name="Delete conversation")
+    expect(dialog).to_contain_text("The others keep them.")
+    dialog.get_by_role("button", name="Delete conversation").click()
     expect(bob.page.locator(".conversation")).to_have_count(0)
 
     # Then he sees what comes from now on, and she still sees everything

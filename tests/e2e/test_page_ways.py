@@ -52,6 +52,16 @@ def test_where_websocket_does_not_get_through(visitors: Visitors) -> None:
     expect(alice.message("by other ways").locator(".status.read")).to_be_visible()
     assert any("/events?ticket=" in url for url in streams)
 
+    # And she sees whether the other one is there
+    detail = alice.page.locator(".pane header .detail")
+    expect(detail).to_have_text("online")
+    bob.page.goto("about:blank")
+    expect(detail).to_contain_text("last seen")
+    bob.page.goto(bob.url)
+    bob.wait_online()
+    bob.open("person", alice_id)
+    expect(detail).to_have_text("online")
+
     # When the network goes and comes back, then it goes on
     alice.expected = ("ERR_INTERNET_DISCONNECTED", "ERR_INCOMPLETE_CHUNKED_ENCODING")
     alice.context.set_offline(True)

@@ -101,6 +101,22 @@ class Person:
         box.fill(text)
         box.press("Enter")
 
+    def choose(self, menu: str, item: str) -> None:
+        """Take an item of a menu; of the first one so called, which is the page's own."""
+        self.page.get_by_role("button", name=menu, exact=True).first.click()
+        self.page.get_by_role("menuitem", name=item, exact=True).click()
+
+    def go_offline(self) -> None:
+        """Lose the network, and notice."""
+        self.expected += ("ERR_INTERNET_DISCONNECTED", "ERR_INCOMPLETE_CHUNKED_ENCODING")
+        self.context.set_offline(True)
+        self.page.locator('.chat[data-state="online"]').wait_for(state="detached")
+
+    def come_back(self) -> None:
+        """Have the network again, and be connected."""
+        self.context.set_offline(False)
+        self.wait_online()
+
     # ------------------------------------------------------------ seeing
 
     def message(self, text: str) -> Locator:
@@ -160,6 +176,23 @@ class Visitors:
         self._people.clear()
         if errors:
             raise errors[0]
+
+
+def focused(page: Page) -> str:
+    """What the focused element is called."""
+    name: str = page.evaluate(
+        "document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"
+    )
+    return name
+
+
+def tab_to(page: Page, name: str, *, back: bool = False) -> None:
+    """Go to what is called so, by Tab."""
+    for _ in range(30):
+        page.keyboard.press("Shift+Tab" if back else "Tab")
+        if focused(page) == name:
+            return
+    raise AssertionError(f"no Tab leads to {name}")
 
 
 @contextmanager
