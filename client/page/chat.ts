@@ -275,7 +275,7 @@ export class Chat {
 
   private subtitle({ type, id }: Conversation): string {
     const { state } = this.client;
-    if (state !== "online") return t(state);
+    if (state !== "online") return this.status.textContent || t(state);
     if (type === "group") return this.group?.info ? t("membersCount", { count: this.group.count }) : "";
     if (this.typing.has(id)) return t("typing");
     const seen = this.presence.get(id);

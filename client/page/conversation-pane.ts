@@ -47,6 +47,7 @@ export class ConversationPane {
   private reading = "";
   private newCount = 0;
   private sticks = true;
+  private stuckAt = 0;
 
   constructor(
     readonly conversation: Conversation,
@@ -89,7 +90,7 @@ export class ConversationPane {
     );
     // Pictures come later, keyboards take room: who was at the end stays there.
     const sizes = new ResizeObserver(() => {
-      if (this.sticks) this.scroller.scrollTop = this.scroller.scrollHeight;
+      if (this.stays) this.stick();
     });
     sizes.observe(this.list);
     sizes.observe(this.scroller);
@@ -154,8 +155,7 @@ export class ConversationPane {
   /** Shows what there is, keeping the place where somebody reads. */
   render(): void {
     const { people } = this.context;
-    const { scroller } = this;
-    const atEnd = this.sticks;
+    const atEnd = this.stays;
     this.renderHeading();
     const items = this.items();
     keyed(this.list, items, (item) => item.key, makeMessage, (element, item, index) =>
@@ -164,7 +164,7 @@ export class ConversationPane {
     this.empty.hidden = !this.loaded || items.length > 0;
     this.empty.textContent = t("emptyConversation");
     this.element.setAttribute("aria-label", titleOf(this.conversation, this.entry, people));
-    if (atEnd) scroller.scrollTop = scroller.scrollHeight;
+    if (atEnd) this.stick();
     this.markRead();
   }
 
@@ -232,9 +232,19 @@ export class ConversationPane {
     return scrollHeight - scrollTop - clientHeight < NEAR_PX;
   }
 
+  /** Whether it stays at the end. Who has just scrolled away is known before the event says so. */
+  private get stays(): boolean {
+    return this.sticks && (this.isAtEnd || this.scroller.scrollTop >= this.stuckAt);
+  }
+
+  private stick(): void {
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.stuckAt = this.scroller.scrollTop;
+  }
+
   private toEnd(): void {
     this.sticks = true;
-    this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.stick();
     this.newCount = 0;
     this.showJump();
     this.markRead();

@@ -106,8 +106,12 @@ function refusal({ message, sendKey = "" }: Item, code: string, context: Message
     "div",
     { class: "refusal" },
     h("p", { class: "problem" }, t("failed", { why: reason(code) })),
-    button(t("retry"), () => context.retry(sendKey)),
-    button(t("removeUnsent"), () => context.remove(sendKey)),
+    h(
+      "div",
+      {},
+      button(t("retry"), () => context.retry(sendKey)),
+      button(t("removeUnsent"), () => context.remove(sendKey)),
+    ),
   );
 }
 
