@@ -69,12 +69,15 @@ class Syncer:
         await self._local.write(self._store.logs.first_seen, auth.version)
         self._cursor = await self._local.read(lambda: self._store.logs.cursor)
         self._groups = await self._local.read(self._store.logs.group_cursors)
+        fresh = not self._cursor and not self._groups
         if auth.version > self._cursor:
             await self._sync_own()
         met = await self._local.read(self._store.get, "met_groups")
         if not met or auth.groups_version != self.cursors.groups_version:
             await self._sync_groups()
-        await self._tidying.refresh_contacts()
+        if fresh:  # all of it was read just now
+            await self._local.write(self._store.conversations.settle_all)
+        await self._refresh()
         self._tell(ContactsEvent())
 
     async def watch(self, users: list[str]) -> None:
@@ -228,7 +231,12 @@ class Syncer:
     async def _resync(self, push: im_pb2.ResyncPush) -> None:
         await self._sync_own()
         await self._sync_groups()
-        await self._tidying.refresh_contacts()  # receipts were among what was lost
+        await self._refresh()  # receipts and deletions were among what was lost
+
+    async def _refresh(self) -> bool:
+        """What is in no log; whether anything changed in the contact list."""
+        cleared = await self._tidying.clear_doubtful()
+        return await self._tidying.refresh_contacts() or cleared
 
     async def _read(self, push: im_pb2.ReadPush) -> None:
         conversation = Conversation(push.type, push.peer)
@@ -239,7 +247,7 @@ class Syncer:
 
     async def _conversations(self, push: im_pb2.ConversationsPush) -> None:
         if push.changed:
-            if not await self._tidying.refresh_contacts():
+            if not await self._refresh():
                 return
         elif push.all:
             await self._tidying.clear_all()

@@ -1,5 +1,6 @@
 """What the logs do not tell: the contact list, deleted conversations, what groups are called."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,9 @@ from im_client.local import Local
 from im_client.model import Conversation
 
 PAGE = 200
+AT_ONCE = 8
+"""Conversations that are looked at side by side."""
+
 Ask = Callable[[Message], Awaitable[Any]]
 
 
@@ -38,31 +42,72 @@ class Tidying:
             more = answer.more and bool(answer.contacts)
         take = self._store.conversations.take
         unlisted, changed = await self._local.write(take, contacts)
-        for conversation in unlisted:
-            await self.clear(conversation)
+        await self._clear_each(unlisted)
         return changed or bool(unlisted)
 
-    async def clear_all(self) -> None:
-        """Every conversation was deleted on some device."""
-        for contact in await self._local.read(self._store.conversations.contacts):
-            await self.clear(contact.conversation)
+    async def clear_all(self) -> bool:
+        """Every conversation was deleted on some device; whether anything of them was here."""
+        contacts = await self._local.read(self._store.conversations.contacts)
+        return await self._clear_each([contact.conversation for contact in contacts])
 
-    async def clear(self, conversation: Conversation) -> None:
-        """Forget what the server does not show of a conversation any more."""
-        newest = await self._local.read(self._store.conversations.newest, conversation)
+    async def clear_doubtful(self) -> bool:
+        """Forget what was deleted on another device without our being told; whether anything was.
+
+        A conversation that was deleted is in the contact list again with its next message, so all
+        that hold something new are looked at: one small question each, in most cases.
+        """
+        return await self._clear_each(await self._local.read(self._store.conversations.doubtful))
+
+    async def _clear_each(self, conversations: list[Conversation]) -> bool:
+        found: list[bool | BaseException] = []
+        for start in range(0, len(conversations), AT_ONCE):
+            some = map(self.clear, conversations[start : start + AT_ONCE])
+            found += await asyncio.gather(*some, return_exceptions=True)
+        for one in found:
+            if isinstance(one, BaseException):
+                raise one
+        return any(found)
+
+    async def clear(self, conversation: Conversation) -> bool:
+        """Forget what the server does not show of a conversation any more; whether it was any."""
+        conversations = self._store.conversations
+        ids = await self._local.read(conversations.ids, conversation)
+        try:
+            hidden = await self._count_hidden(conversation, ids)
+        except ServerError:
+            return False  # e.g. a group the user is not in any more
+        if hidden:
+            before = ids[hidden] if hidden < len(ids) else f"{ids[-1]}g"  # g: behind every digit
+            await self._local.write(conversations.clear, conversation, before)
+        if ids:
+            await self._local.write(conversations.settle, conversation, ids[-1])
+        return hidden > 0
+
+    async def _count_hidden(self, conversation: Conversation, ids: list[str]) -> int:
+        """How many of these messages, ascending, are hidden: a deletion hides the oldest.
+
+        Mostly none or all of them are, so both ends are looked at before the middle.
+        """
+        if not ids or await self._shows(conversation, ids[0]):
+            return 0
+        least, most, middle = 1, len(ids), len(ids) - 1
+        while least < most:
+            if await self._shows(conversation, ids[middle]):
+                most = middle
+            else:
+                least = middle + 1
+            middle = (least + most) // 2
+        return least
+
+    async def _shows(self, conversation: Conversation, message_id: str) -> bool:
+        """Whether the server shows this message, or an older one."""
         request = im_pb2.HistoryRequest(
             type=conversation.type,
             peer=conversation.id,
-            limit=PAGE,
+            before=f"{int(message_id, 16) + 1:032x}",
+            limit=1,
         )
-        try:
-            page = await self._ask(request)
-        except ServerError:
-            return  # e.g. a group the user is not in any more
-        if page.more or not newest:
-            return
-        before = page.messages[-1].id if page.messages else f"{newest}g"  # g: behind every digit
-        await self._local.write(self._store.conversations.clear, conversation, before)
+        return bool((await self._ask(request)).messages)
 
     async def refresh_groups(self) -> None:
         """Ask about the groups whose log shows that something changed."""

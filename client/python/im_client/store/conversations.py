@@ -11,6 +11,8 @@ _UNREAD = (
     " WHERE type = ? AND peer = ? AND id > ? AND withdraw_time = 0 AND sender NOT IN ('', ?)"
 )
 
+_JOINS = (im_pb2.CREATED, im_pb2.JOINED, im_pb2.INVITED)
+
 
 class Conversations:
     """Conversations of the user."""
@@ -157,6 +159,51 @@ class Conversations:
                 " FROM message WHERE type = ? AND peer = ?), '') WHERE type = ? AND peer = ?",
                 (*where, *where),
             )
+
+    def doubtful(self) -> list[Conversation]:
+        """Those that hold something newer than when the server was last asked what it hides."""
+        rows = self._db.query(
+            "SELECT c.type, c.peer FROM conversation c"
+            " LEFT JOIN chat_group g ON c.type = 1 AND g.id = c.peer"
+            " WHERE c.last_id > c.settled AND (c.type = 0 OR g.gone = 0) ORDER BY c.last_id DESC"
+        )
+        return [Conversation(type_, peer) for type_, peer in rows]
+
+    def settle(self, conversation: Conversation, newest: str) -> None:
+        """What is here of a conversation up to this message is what the server shows."""
+        with self._db.transaction():
+            self._db.run(
+                "UPDATE conversation SET settled = MAX(settled, ?) WHERE type = ? AND peer = ?",
+                (newest, conversation.type, conversation.id),
+            )
+
+    def settle_all(self) -> None:
+        """All that is here is what the server shows."""
+        with self._db.transaction():
+            self._db.run("UPDATE conversation SET settled = last_id")
+
+    def ids(self, conversation: Conversation) -> list[str]:
+        """The messages here, ascending, that only a deletion hides.
+
+        Of a group they begin with what brought the user in last: what came before is hidden from
+        them because they were out, and stays here.
+        """
+        rows = self._db.query(
+            "SELECT id, sender FROM message WHERE type = ? AND peer = ? ORDER BY id",
+            (conversation.type, conversation.id),
+        )
+        ids = [str(row[0]) for row in rows]
+        if conversation.type == GROUP:
+            for at in reversed(range(len(rows))):
+                if not rows[at][1] and self._brings_in(rows[at][0]):
+                    return ids[at:]
+        return ids
+
+    def _brings_in(self, message_id: str) -> bool:
+        message = self._logs.message(message_id)
+        if message is None or message.kind != "system":
+            return False
+        return message.content.system.kind in _JOINS and self._user in message.content.system.users
 
     def newest(self, conversation: Conversation) -> str:
         """The id of the newest message here; empty without one."""

@@ -64,4 +64,13 @@ _FIRST = (
     )""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+# Heads of conversations are found however many rows others have; what was put on the wire may be
+# stored. `settled` is the newest message at the time it was last asked what the server hides.
+_SECOND = (
+    "CREATE INDEX outbox_heads ON outbox (state, type, peer, number)",
+    "ALTER TABLE outbox ADD COLUMN tried INTEGER NOT NULL DEFAULT 0",
+    "UPDATE outbox SET tried = 1",  # who knows
+    "ALTER TABLE conversation ADD COLUMN settled TEXT NOT NULL DEFAULT ''",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
