@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from im_client._proto import im_pb2
-from im_client.errors import StoreInUse, StoreTooNew, WrongUser
+from im_client.errors import MaybeSent, StoreInUse, StoreTooNew, WrongUser
 from im_client.events import AckedEvent, FailedEvent, GroupEvent, MessageEvent, ReadEvent, Stored
 from im_client.model import GROUP, Conversation
 from im_client.store import Store, database, outbox
@@ -153,6 +153,37 @@ def test_one_head_for_each_conversation_the_oldest_first(store: Store) -> None:
     assert [head.request.content.text.text for head in store.outbox.heads()] == ["1", "3"]
     store.outbox.acked(store.outbox.heads()[0].number, f"{1:032x}", 1)
     assert [head.request.content.text.text for head in store.outbox.heads()] == ["2", "3"]
+
+
+def test_a_conversation_behind_a_thousand_messages_of_others_is_sent(store: Store) -> None:
+    for number in range(1000):
+        store.outbox.put(BOB, im_pb2.Content(text=im_pb2.Text(text="many")), 1, f"{number}")
+    store.outbox.put(GROUP_G, im_pb2.Content(text=im_pb2.Text(text="one")), 1, "one")
+    assert [head.conversation for head in store.outbox.heads()] == [BOB, GROUP_G]
+    assert [head.conversation for head in store.outbox.heads(1)] == [BOB]
+
+
+def test_what_was_never_on_its_way_is_taken_back(store: Store) -> None:
+    content = im_pb2.Content(text=im_pb2.Text(text="x"))
+    store.outbox.put(BOB, content, 1, "waits")
+    store.outbox.put(GROUP_G, content, 1, "tried")
+    # When one of them goes onto the wire
+    waits, tried = (head.number for head in store.outbox.heads())
+    assert store.outbox.begin(tried)
+    assert store.outbox.begin(tried), "it may be sent again"
+    # Then the other can be taken back, and is not sent after that
+    assert [(one.key, one.maybe_sent) for one in store.outbox.queued()] == [
+        ("waits", False),
+        ("tried", True),
+    ]
+    assert store.outbox.forget("waits")
+    assert not store.outbox.begin(waits)
+    with pytest.raises(MaybeSent):
+        store.outbox.forget("tried")
+    # And a stored one is neither waiting nor there to be forgotten
+    store.outbox.acked(tried, f"{7:032x}", 1)
+    assert not store.outbox.forget("tried")
+    assert not store.outbox.forget("never used")
 
 
 def test_unread_is_counted_over_messages_and_read_positions(store: Store) -> None:

@@ -4,12 +4,13 @@
 """
 
 from im_client._proto import im_pb2
-from im_client.aio import Refused
 from im_client.client import Client
 from im_client.errors import (
     Closed,
     ImError,
+    MaybeSent,
     NotConnected,
+    Refused,
     ServerError,
     StoreInUse,
     StoreTooNew,
@@ -51,6 +52,7 @@ __all__ = [
     "ImError",
     "JoinRequestEvent",
     "KickedEvent",
+    "MaybeSent",
     "Message",
     "MessageEvent",
     "NotConnected",

@@ -20,7 +20,7 @@ from im_client.calls import Target, conversation_of
 from im_client.connector import Connector
 from im_client.dispatcher import Callback, Dispatcher
 from im_client.endpoints import Endpoint
-from im_client.errors import Closed, ImError, NotConnected, check
+from im_client.errors import Closed, NotConnected, Refused, check
 from im_client.events import Event, FrameEvent
 from im_client.local import Local
 from im_client.model import Queued
@@ -29,14 +29,6 @@ from im_client.reading import Reading
 
 E = TypeVar("E", bound=Event)
 R = TypeVar("R")
-
-
-class Refused(ImError):
-    """A message of the outbox was refused for good; `name` is the server's reason."""
-
-    def __init__(self, name: str, text: str) -> None:
-        super().__init__(f"{name}: {text}")
-        self.name = name
 
 
 class Client(Reading):
@@ -208,12 +200,18 @@ class Client(Reading):
         return await self.send(target, media.content_of(stored), key=key)
 
     async def wait_acked(self, key: str, timeout_s: float = 30.0) -> str:
-        """The id of a message once the server has it; `Refused` when it never will."""
+        """The id of a message once the server has it; `Refused` when it never will.
+
+        One that is taken out of the outbox meanwhile is `Refused` as FORGOTTEN.
+        """
+        known = False
 
         async def outcome() -> str | None:
+            nonlocal known
             found = await self._local.read(self._store.outbox.outcome, key)
             if found is None:
-                raise KeyError(key)
+                raise Refused("FORGOTTEN", "taken out of the outbox") if known else KeyError(key)
+            known = True
             if found.error:
                 raise Refused(found.error, found.text)
             return found.message_id or None
@@ -226,7 +224,10 @@ class Client(Reading):
         return await self._local.read(self._store.outbox.queued, conversation)
 
     async def forget(self, key: str) -> bool:
-        """Take a refused message out of the outbox."""
+        """Take a message out of the outbox that was refused, or that was never on its way.
+
+        False where there is none by this key. Raises `MaybeSent` for one that the server may have.
+        """
         return await self._local.write(self._store.outbox.forget, key)
 
     # ------------------------------------------------------------ asking

@@ -43,6 +43,23 @@ class Closed(ImError):
         self.name = name
 
 
+class Refused(ImError):
+    """A message of the outbox was refused for good; `name` is the server's reason."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"{name}: {text}")
+        self.name = name
+
+
+class MaybeSent(ImError):
+    """It was on its way to the server, which may have it: it cannot be taken out of the outbox.
+
+    Once it is acknowledged it can be recalled.
+    """
+
+    name = "MAYBE_SENT"
+
+
 class WrongUser(ImError):
     """The token belongs to another user than the client was made for."""
 

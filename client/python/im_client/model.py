@@ -62,13 +62,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A message in the outbox; `error` is the server's refusal, empty while it waits."""
+    """A message in the outbox; `error` is the server's refusal, empty while it waits.
+
+    `maybe_sent`: it was on its way once, and whether the server has it shows with the next
+    connection. Until then it cannot be taken back.
+    """
 
     key: str
     conversation: Conversation
     content: im_pb2.Content
     made_ms: int
     error: str = ""
+    maybe_sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

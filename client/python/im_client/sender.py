@@ -33,7 +33,9 @@ class Sender:
         try:
             while not self._link.over.is_set():
                 changed = self._local.changed.next()
-                for waiting in await self._local.read(self._local.store.outbox.heads):
+                heads = self._local.store.outbox.heads
+                # At most half of them are being sent: the others are the next.
+                for waiting in await self._local.read(heads, 2 * CONVERSATIONS_MAX):
                     if len(self._sending) >= CONVERSATIONS_MAX:
                         break
                     if waiting.conversation not in self._sending:
@@ -58,6 +60,8 @@ class Sender:
     async def _insist(self, waiting: Waiting) -> None:
         """Send until it is acknowledged, refused for good, or the link is over."""
         outbox = self._local.store.outbox
+        if self._link.over.is_set() or not await self._local.read(outbox.begin, waiting.number):
+            return
         backoff = Backoff(*self._backoff)
         while not self._link.over.is_set():
             try:

@@ -8,15 +8,13 @@ import uuid
 from dataclasses import dataclass
 
 from im_client._proto import im_pb2
+from im_client.errors import MaybeSent
 from im_client.model import Conversation, Queued
 from im_client.store.database import Database
 from im_client.store.logs import Logs
 from im_client.store.pending import note
 
 _WAITS, _ACKED, _FAILED = 0, 1, 2
-_LOOKED_AT = 500
-"""Heads are looked for among so many of the oldest, however long the outbox is."""
-
 _KEPT = 1000
 """So many of the newest acknowledged rows stay, for those who ask what became of a key. Rows with a
 key of the caller's own stay for ever, without content: using the key again must queue nothing."""
@@ -72,13 +70,13 @@ class Outbox:
             )
         return key
 
-    def heads(self) -> list[Waiting]:
-        """The oldest waiting message of each conversation, the oldest first."""
+    def heads(self, limit: int = -1) -> list[Waiting]:
+        """The oldest waiting message of each conversation, the oldest first; -1: of all."""
         rows = self._db.query(
             "SELECT number, type, peer, sequence, content FROM outbox WHERE number IN"
-            " (SELECT MIN(number) FROM (SELECT number, type, peer FROM outbox WHERE state = ?"
-            " ORDER BY number LIMIT ?) GROUP BY type, peer) ORDER BY number",
-            (_WAITS, _LOOKED_AT),
+            " (SELECT MIN(number) FROM outbox WHERE state = ? GROUP BY type, peer"
+            " ORDER BY MIN(number) LIMIT ?) ORDER BY number",
+            (_WAITS, limit),
         )
         found = []
         for number, type_, peer, sequence, content in rows:
@@ -86,6 +84,19 @@ class Outbox:
             request.content.ParseFromString(content)
             found.append(Waiting(number, Conversation(type_, peer), request))
         return found
+
+    def begin(self, number: int) -> bool:
+        """It goes onto the wire now, which is on the disk when this returns.
+
+        False: it was taken out meanwhile and must not be sent.
+        """
+        row = self._db.first(
+            "SELECT tried FROM outbox WHERE number = ? AND state = ?", (number, _WAITS)
+        )
+        if row is not None and not row[0]:
+            with self._db.transaction(durable=True):
+                self._db.run("UPDATE outbox SET tried = 1 WHERE number = ?", (number,))
+        return row is not None
 
     def acked(self, number: int, message_id: str, send_time_ms: int) -> None:
         """The server has it: it becomes a message, and its sender is told."""
@@ -134,19 +145,32 @@ class Outbox:
     def queued(self, conversation: Conversation | None = None) -> list[Queued]:
         """What waits and what was refused, the oldest first."""
         rows = self._db.query(
-            "SELECT key, type, peer, content, made_ms, error FROM outbox WHERE state <> ?"
+            "SELECT key, type, peer, content, made_ms, error, tried FROM outbox WHERE state <> ?"
             " ORDER BY number",
             (_ACKED,),
         )
         return [
-            Queued(key, Conversation(type_, peer), im_pb2.Content.FromString(content), made, error)
-            for key, type_, peer, content, made, error in rows
+            Queued(
+                key=key,
+                conversation=Conversation(type_, peer),
+                content=im_pb2.Content.FromString(content),
+                made_ms=made_ms,
+                error=error,
+                maybe_sent=bool(tried and not error),
+            )
+            for key, type_, peer, content, made_ms, error, tried in rows
             if conversation is None or conversation == Conversation(type_, peer)
         ]
 
     def forget(self, key: str) -> bool:
-        """Drop a message that was refused; False for one that was not."""
-        with self._db.transaction():
-            return bool(
-                self._db.run("DELETE FROM outbox WHERE key = ? AND state = ?", (key, _FAILED))
-            )
+        """Drop a message that was refused, or never sent; False where nothing of it is here.
+
+        Raises `MaybeSent` for one that the server may have.
+        """
+        with self._db.transaction(durable=True):
+            row = self._db.first("SELECT state, tried FROM outbox WHERE key = ?", (key,))
+            if row is None or row[0] == _ACKED:
+                return False
+            if row[0] == _WAITS and row[1]:
+                raise MaybeSent(f"{key} was on its way: the server may have it")
+            return bool(self._db.run("DELETE FROM outbox WHERE key = ?", (key,)))

@@ -9,8 +9,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from im_client.aio import Refused
-from im_client.errors import Closed, NotConnected, ServerError, StoreInUse
+from im_client.errors import Closed, NotConnected, Refused, ServerError, StoreInUse
 from im_client.media import Uploader
 from im_client.terminal import plain, profile, uploads
 from im_client.terminal.chat import chat
