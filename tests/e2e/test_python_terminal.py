@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 import requests
 
+from dev.ports import free_port
 from tests.support.cluster import Cluster
 from tests.support.sdkplatform import platform_for_sdks  # noqa: F401
 from tests.support.sdkterminal import Screen, Terminal
@@ -201,6 +202,34 @@ def test_a_conversation_goes_on_when_the_server_is_back(town: Town) -> None:
         town.cluster.mend()
     mine.type("/quit")
     assert mine.end() == 0
+
+
+def test_what_waits_can_be_seen_and_taken_back(town: Town) -> None:
+    # Given a terminal whose server is not there
+    alice, terminal = town.signed_up("alice")
+    login = ["login", town.cluster.platform.url("usercenter"), "--user", alice]
+    server = f"tcp://127.0.0.1:{free_port()}"
+    terminal.run(*login, "--server", server, typed=f"{PASSWORD}\n")
+    assert "Nothing waits to be sent." in terminal.run("outbox")
+    screen = town.open(terminal, "chat", "bob")
+    screen.wait("No messages yet.")
+    # When something is written, it is shown as waiting, and can be taken back
+    screen.type("a slip")
+    screen.wait("… a slip")
+    screen.type("/recall")
+    screen.wait("taken back before it was sent: a slip")
+    screen.type(LONG)
+    screen.wait("it waits")
+    screen.type("/quit")
+    assert screen.end() == 0
+    # Then what is left waits in the outbox, until it is taken back too
+    (line,) = terminal.run("outbox").splitlines()
+    assert "not sent yet" in line
+    assert "a text that" in line
+    key = line.split()[0]
+    assert "Nothing in the outbox" in terminal.run("outbox", "--forget", "zz", code=1)
+    assert "Taken back" in terminal.run("outbox", "--forget", key)
+    assert "Nothing waits to be sent." in terminal.run("outbox")
 
 
 def test_watching_frames(town: Town) -> None:

@@ -8,12 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from im_client.aio import Client
-from im_client.errors import ImError
+from im_client.errors import ImError, MaybeSent, NotConnected
 from im_client.events import FailedEvent, KickedEvent, MessageEvent, ReadEvent, StateEvent
 from im_client.model import Conversation, Message
 from im_client.terminal.context import Context
 from im_client.terminal.plain import print_messages
 from im_client.terminal.screen import clean, cut, rule, wrap
+from im_client.terminal.show import summary
 from im_client.terminal.uploads import UploadFailed
 
 PAGE = 20
@@ -107,6 +108,10 @@ class Chat:
                     self._print(self._say("unknown", line=clean(word)))
                 case _:
                     await self._send(text)
+        except MaybeSent:
+            self._print(cut(self._say("may_be_there"), self._context.room))
+        except NotConnected as error:
+            self._print(self._say("not_connected", why=error.args[0]))
         except ImError as error:
             self._print(self._say("refused", why=error))
         except UploadFailed as error:
@@ -124,6 +129,10 @@ class Chat:
         key = await self._client.send_text(self._target, sent)
         if not sys.stdin.isatty():  # a script: the next line waits for this one
             await self._client.wait_acked(key)
+        elif not self._client.online:
+            for line in wrap(self._say("queued", text=sent), self._context.room):
+                self._print(line)
+            self._print(cut(self._say("queued_help"), self._context.room))
 
     async def _older(self) -> None:
         self._begun = True
@@ -144,6 +153,14 @@ class Chat:
             await self._mark_read()
 
     async def _recall(self) -> None:
+        """Take back the last message, before it is sent or from everybody's screens."""
+        waiting = [one for one in await self._client.outbox(self._target) if not one.error]
+        if waiting:
+            if await self._client.forget(waiting[-1].key):
+                text = summary(waiting[-1].content, self._say)
+                taken = self._say("taken_back_here", text=clean(text))
+                self._print(cut(taken, self._context.room))
+            return
         if not self._own:
             self._print(self._say("nothing_to_recall"))
             return

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from im_client.errors import Closed, NotConnected, Refused, ServerError, StoreInUse
+from im_client.errors import Closed, MaybeSent, NotConnected, Refused, ServerError, StoreInUse
 from im_client.media import Uploader
 from im_client.terminal import plain, profile, uploads
 from im_client.terminal.chat import chat
@@ -53,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
     _add_peer(file)
     file.add_argument("path", type=Path)
     _add_upload(file)
+    outbox = sub.add_parser("outbox", help="what waits to be sent, or was refused")
+    outbox.add_argument("--forget", metavar="KEY", default="", help="take it back; a part will do")
     groups = sub.add_parser("groups", help="your groups; or change one")
     groups.add_argument("action", nargs="?", choices=GROUP_ACTIONS)
     groups.add_argument("words", nargs="*", help="NAME or #ID, then users")
@@ -121,6 +123,8 @@ def _uploader(args: argparse.Namespace, ca: str) -> Uploader | None:
 def _job(args: argparse.Namespace, context: Context) -> Coroutine[Any, Any, int]:
     if args.command == "list":
         return plain.list_contacts(context)
+    if args.command == "outbox":
+        return plain.list_outbox(context, args.forget)
     if args.command == "watch":
         return watch(context, args.whole, args.seconds)
     if args.command == "groups":
@@ -151,6 +155,8 @@ def _run(job: Coroutine[Any, Any, int], context: Context) -> int:
         if error.name == "KICKED":
             return _fail(say("kicked"))
         return _fail(say("log_in_again", name=error.name))
+    except MaybeSent:
+        return _fail(say("may_be_there"))
     except Refused as error:
         return _fail(say("not_sent", why=error.name))
     except ServerError as error:

@@ -8,7 +8,7 @@ from im_client.errors import NotConnected
 from im_client.model import Conversation, Message
 from im_client.terminal.context import Context
 from im_client.terminal.screen import clean, cut, pad, rule
-from im_client.terminal.show import contact_line, day, message_lines
+from im_client.terminal.show import contact_line, day, message_lines, queued_line
 
 ACK_S = 15.0
 
@@ -59,7 +59,7 @@ def print_messages(context: Context, own: str, messages: list[Message], last_day
 
 async def send(context: Context, target: Conversation, text: str) -> int:
     """Send a text and wait for the server to have it."""
-    async with context.client() as (client, _):
+    async with context.client(0.0) as (client, _):
         key = await client.send_text(target, text)
         return await _await_sent(context, client, key, target)
 
@@ -72,7 +72,7 @@ async def send_file(context: Context, target: Conversation, path: Path) -> int:
     if context.uploader is None:
         print(context.say("no_upload"))
         return 1
-    async with context.client() as (client, _):
+    async with context.client(0.0) as (client, _):
         key = await client.send_file(target, path)
         return await _await_sent(context, client, key, target)
 
@@ -85,6 +85,25 @@ async def _await_sent(context: Context, client: Client, key: str, target: Conver
         return 2
     mark = "#" if target.is_group else ""
     print(context.say("sent", peer=f"{mark}{target.id}"))
+    return 0
+
+
+async def list_outbox(context: Context, forget: str = "") -> int:
+    """What waits to be sent and what was refused; or take one of these back, by its key."""
+    client = context.make()  # not connected: it would send what is to be taken back
+    try:
+        queued = await client.outbox()
+        if forget:
+            found = [one.key for one in queued if one.key.startswith(forget)]
+            done = len(found) == 1 and await client.forget(found[0])
+            print(context.say("taken_back" if done else "no_such_key", key=clean(forget)))
+            return 0 if done else 1
+        for one in queued:
+            print(queued_line(one, context.say, context.room))
+        if not queued:
+            print(context.say("nothing_waits"))
+    finally:
+        await client.close()
     return 0
 
 

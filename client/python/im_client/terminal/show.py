@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from im_client._proto import im_pb2
-from im_client.model import Contact, Message
+from im_client.model import Contact, Message, Queued
 from im_client.terminal.screen import clean, cut, pad, width, wrap
 from im_client.terminal.texts import Texts
 
@@ -96,3 +96,12 @@ def contact_line(contact: Contact, own: str, say: Texts, room: int) -> str:
         text = f"[{say('muted')}] {text}"
     line = f"{mark} {pad(clean(name), 18)} {pad(badge, 9)} {pad(when, 5)}  {clean(text)}"
     return cut(line, room)
+
+
+def queued_line(one: Queued, say: Texts, room: int) -> str:
+    """A message of the outbox: its key, when it was written, to whom, what became of it, what."""
+    mark = "#" if one.conversation.is_group else " "
+    state = one.error or say("maybe_sent" if one.maybe_sent else "not_sent_yet")
+    when = f"{day(one.made_ms)[5:]} {clock(one.made_ms)}"
+    head = f"{pad(clean(one.key)[:8], 8)} {when} {mark}{pad(clean(one.conversation.id), 16)}"
+    return cut(f"{head} {pad(state, 16)}  {clean(summary(one.content, say))}", room)
