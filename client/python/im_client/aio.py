@@ -239,7 +239,7 @@ class Client(Reading):
         `Closed`.
         """
         limit_s = self._options.call_timeout_s if timeout_s is None else timeout_s
-        session = await self._until(lambda: self._connection().session, limit_s)
+        session = await self._until(lambda: self._connection().calling, limit_s)
         answer = await session.link.call(request, limit_s)
         check(answer.error)
         return answer

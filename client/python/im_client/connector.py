@@ -1,38 +1,30 @@
-"""Stays connected: tries endpoints in their order, waits longer and longer, obeys the server.
+"""Stays connected: dials, waits longer and longer, obeys the server, gets back to what is better.
 
-A refused token, or a kick, ends it for good; a token that was refused as no longer valid is asked
-for again once. A server that goes away says when to come back.
+A refused token, or a kick, ends it for good. A server that goes away says when to come back.
 """
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import Any
 
-from im_client._proto import im_pb2
+from im_client.addressbook import AddressBook
 from im_client.backoff import Backoff
-from im_client.called import called
+from im_client.climber import Climber
+from im_client.dialer import Advised, Dialer, Entered
 from im_client.endpoints import Endpoint
-from im_client.errors import Closed, NotConnected, ServerError, WrongUser
+from im_client.errors import Closed, NotConnected
 from im_client.events import Event, KickedEvent, StateEvent
-from im_client.links import Credentials, Link, Tap, open_link
+from im_client.links import Link, Tap
 from im_client.local import Local
 from im_client.options import Options, Token
 from im_client.session import Ending, Session
 
 log = logging.getLogger("im_client")
 
-FORGIVEN_S = 60.0
-"""An endpoint that failed is tried behind the others for this long."""
-
-
-class _Advised(NotConnected):
-    """No endpoint lets us in; servers advised to wait so long."""
-
-    def __init__(self, text: str, wait_s: float) -> None:
-        super().__init__(text)
-        self.wait_s = wait_s
+LEAVE_S = 10.0
+"""So long a link that was replaced may still bring answers."""
 
 
 class Connector:
@@ -53,27 +45,33 @@ class Connector:
         self.ready = False
         self.closed: Closed | None = None
         self.server_ahead_s = 0.0
-        self._user = user
-        self._token = token
-        self._last_token = token if isinstance(token, str) else ""
-        self._endpoints = list(endpoints)
-        self._failed_at: dict[Endpoint, float] = {}
         self._local = local
         self._options = options
         self._tell = tell
-        self._tap = tap
         self._watched = watched
-        self._context = options.ssl_context()
+        self._hurry = asyncio.Event()
+        self._book = AddressBook(endpoints, local)
+        self._dialer = Dialer(user, token, self._book, options, tap, self._hurry)
+        self._climber = Climber(
+            self._dialer, self._book, options.better_after_s, local.changed.fire
+        )
         self._backoff = Backoff(options.backoff_least_s, options.backoff_most_s)
-        self._state = ""
+        self._said = ("", "")
         self._wanted = asyncio.Event()
         self._wanted.set()
-        self._hurry = asyncio.Event()
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    @property
+    def calling(self) -> Session | None:
+        """The session for new calls: none while another link takes its place."""
+        return None if self._climber.entering else self.session
 
     def resume(self) -> None:
-        """The network is there (again): connect now."""
+        """The network is there (again): connect now, and give up what is being tried."""
         self._wanted.set()
-        self._hurry.set()
+        if self.session is None or self.session.link.over.is_set():
+            self._backoff.reset()
+            self._hurry.set()
 
     def suspend(self) -> None:
         """The network is not there: try nothing until `resume`."""
@@ -89,8 +87,13 @@ class Connector:
     async def run(self) -> None:
         """Be connected until refused for good; `closed` then says why."""
         try:
+            if self._options.follow_addresses:
+                await self._book.load()
             while True:
-                await self._wanted.wait()
+                if not self._wanted.is_set():
+                    self._say("offline")
+                    await self._wanted.wait()
+                self._hurry.clear()
                 wait_s = 0.0
                 try:
                     wait_s = await self._connect_once()
@@ -102,6 +105,8 @@ class Connector:
         except Exception:  # ours: without a connection for good the application must know
             log.exception("the connection cannot be kept")
             self.end(Closed("INTERNAL", "a fault of the client; it is in its log"))
+        finally:
+            await _end(self._leaving)
 
     async def _connect_once(self) -> float:
         """Make a connection and serve it to its end; how long to stay away at least, in seconds.
@@ -110,12 +115,19 @@ class Connector:
         """
         self._say("connecting")
         try:
-            link, auth = await self._dial()
-        except _Advised as error:
+            entered = await self._dialer.dial()
+        except Advised as error:
             return error.wait_s
-        ending = await self._live(link, auth)
+        try:
+            while True:
+                ending = await self._live(entered)
+                if isinstance(ending, Ending):
+                    break
+                entered = ending
+        finally:
+            self.session, self.ready, self._climber.entering = None, False, False
         self._say("offline")
-        await self._obey(ending)
+        await self._obey(ending, entered.endpoint)
         return ending.delay_s
 
     def end(self, closed: Closed) -> None:
@@ -126,11 +138,12 @@ class Connector:
 
     # ------------------------------------------------------------ one connection
 
-    async def _live(self, link: Link, auth: im_pb2.AuthResponse) -> Ending:
-        """Serve one connection until it ends."""
+    async def _live(self, entered: Entered) -> Ending | Entered:
+        """Serve one connection: until it ends, or until there is a better one."""
+        endpoint, link, auth = entered
         if auth.server_time:
             self.server_ahead_s = auth.server_time / 1000 - self._options.clock()
-        self.session = Session(
+        session = Session(
             link,
             auth,
             self._local,
@@ -139,100 +152,73 @@ class Connector:
             self._became_ready,
             self._watched,
         )
+        self.session, self.ready, self._climber.entering = session, False, False
         self._say("online", transport=link.transport)
+        self._local.changed.fire()
+        if not self._wanted.is_set():
+            link.abort()
+        serving = asyncio.create_task(session.run())
+        climbing = asyncio.create_task(self._climber.climb(link, endpoint))
+        beside: set[asyncio.Task[None]] = set()
+        if self._options.follow_addresses:
+            beside.add(asyncio.create_task(self._book.keep_fresh(link, endpoint)))
+        better: Entered | None = None
         try:
-            if not self._wanted.is_set():
-                link.abort()
-            return await self.session.run()
+            await asyncio.wait({serving, climbing}, return_when=asyncio.FIRST_COMPLETED)
+            while self._climber.entering and not climbing.done():
+                await asyncio.wait({climbing}, timeout=0.05)
+            better = _result(climbing)
+            if better is None:
+                return await serving
+            session.retire()
+            await serving
+        except BaseException:
+            if better is not None:
+                await better.link.close()
+            raise
         finally:
-            self.session, self.ready = None, False
+            await _end({serving, climbing, *beside})
+        self._leave(link)
+        return better
+
+    def _leave(self, link: Link) -> None:
+        """Let a link that was replaced bring what it still owes, and close it."""
+
+        async def leave() -> None:
+            try:
+                async with asyncio.timeout(LEAVE_S):
+                    while link.busy and not link.over.is_set():
+                        await asyncio.sleep(0.05)
+            except TimeoutError:
+                pass
+            finally:
+                await link.close()
+
+        task = asyncio.create_task(leave())
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     def _became_ready(self) -> None:
         self.ready = True
         self._backoff.reset()
         self._local.changed.fire()
 
-    async def _obey(self, ending: Ending) -> None:
+    async def _obey(self, ending: Ending, endpoint: Endpoint) -> None:
         """Stay away where the server said so."""
+        if ending.moved is not None and self._options.follow_addresses:
+            await self._book.take(ending.moved.addresses, ending.moved.backups, endpoint)
         if not ending.refusal:
             return
-        if ending.refusal == "UNAUTHENTICATED" and await self._renew_token():
+        if ending.refusal == "UNAUTHENTICATED" and await self._dialer.renew_token():
             return
         if ending.refusal in ("KICKED", "TOKEN_REVOKED"):
             self._tell(KickedEvent(ending.refusal, ending.text))
         raise Closed(ending.refusal, ending.text)
 
-    # ------------------------------------------------------------ making one
-
-    async def _dial(self) -> tuple[Link, im_pb2.AuthResponse]:
-        """A link that is authenticated, by the first endpoint that lets us in.
-
-        Raises `NotConnected` when none does, `Closed` when we are not wanted.
-        """
-        advice_s, renewed = 0.0, False
-        now = time.monotonic()
-        order = sorted(
-            self._endpoints,
-            key=lambda one: now - self._failed_at.get(one, -FORGIVEN_S) < FORGIVEN_S,
-        )
-        for endpoint in order:
-            try:
-                link, answer = await self._enter(endpoint)
-                if answer.error.name == "UNAUTHENTICATED" and not renewed:
-                    renewed = await self._renew_token()
-                    if renewed:
-                        await link.close()
-                        link, answer = await self._enter(endpoint)
-            except (OSError, NotConnected) as error:
-                log.info("%s: %s", endpoint.url, error)
-                self._failed_at[endpoint] = time.monotonic()
-                continue
-            if not answer.error.code:
-                self._failed_at.pop(endpoint, None)
-                return link, answer
-            await link.close()
-            refusal = ServerError(answer.error)
-            if not refusal.retryable:
-                raise Closed(refusal.name, answer.error.message)
-            advice_s = max(advice_s, refusal.retry_after_s)
-        raise _Advised("no endpoint lets us in", advice_s)
-
-    async def _enter(self, endpoint: Endpoint) -> tuple[Link, im_pb2.AuthResponse]:
-        """Connect and authenticate at one endpoint."""
-        if not self._last_token:
-            await self._renew_token()
-        options = self._options
-        link = await open_link(endpoint, self._context, options.connect_timeout_s, self._tap)
-        try:
-            answer = await link.authenticate(
-                Credentials(self._user, self._last_token, options.platform, options.device)
-            )
-        except BaseException:
-            await link.close()
-            raise
-        if answer.user and answer.user != self._user:
-            await link.close()
-            name = WrongUser.name
-            raise Closed(name, f"the token is of {answer.user}, not of {self._user}")
-        return link, answer
-
-    async def _renew_token(self) -> bool:
-        """Ask the application for a token; whether it is another one than the last."""
-        if isinstance(self._token, str):
-            return False
-        before = self._last_token
-        try:
-            self._last_token = await called(self._token)
-        except Exception as error:
-            log.exception("the token callback failed")
-            raise NotConnected("no token") from error
-        return self._last_token != before
-
     # ------------------------------------------------------------ waiting and telling
 
     async def _pause(self, wait_s: float) -> None:
         """Wait, unless the application says that the network is back."""
-        self._hurry.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await self._hurry.wait()
@@ -240,6 +226,23 @@ class Connector:
     def _say(self, state: str, reason: str = "", transport: str = "") -> None:
         if not self._wanted.is_set() and state == "connecting":
             state = "offline"
-        if state != self._state:
-            self._state = state
+        if (state, transport) != self._said:
+            self._said = (state, transport)
             self._tell(StateEvent(state, transport, reason))
+
+
+def _result(climbing: asyncio.Task[Entered]) -> Entered | None:
+    """The better link, if there is one."""
+    if not climbing.done():
+        return None
+    if (error := climbing.exception()) is not None:
+        log.error("better endpoints cannot be tried", exc_info=error)
+        return None
+    return climbing.result()
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -24,6 +24,11 @@ class Endpoint:
     port: int
     secure: bool
 
+    @property
+    def scheme(self) -> str:
+        """tcp, tls, ws, wss, http or https."""
+        return self.url.partition(":")[0]
+
     @classmethod
     def parse(cls, url: str) -> "Endpoint":
         """Read an address; ValueError when it is none."""

@@ -17,6 +17,9 @@ class Options:
     """`ca` is a PEM file to trust instead of the system's; `clock` tells seconds since the epoch.
 
     `platform` decides how many devices of a kind may be connected and how often they ping.
+    `better_after_s`: on a transport that is not the preferred one, that is tried again after so
+    long, then less and less often. `poll_s`: how long a long poll waits at most.
+    `follow_addresses`: try what servers list behind the endpoints given.
     """
 
     platform: str = "desktop"
@@ -27,6 +30,9 @@ class Options:
     connect_timeout_s: float = 10.0
     call_timeout_s: float = 15.0
     pong_timeout_s: float = 8.0
+    better_after_s: float = 60.0
+    poll_s: int = 25
+    follow_addresses: bool = True
     uploader: Uploader | None = None
     clock: Callable[[], float] = field(default=time.time)
 

@@ -26,6 +26,7 @@ class Ending:
     refusal: str = ""
     text: str = ""
     delay_s: float = 0.0
+    moved: im_pb2.GoAwayPush | None = None
 
 
 class Session:
@@ -46,13 +47,19 @@ class Session:
         self._options = options
         self._ready = ready
         self._watched = watched
+        self._retired = asyncio.Event()
         self._syncer = Syncer(link, local, tell)
         self._sender = Sender(link, local, (options.backoff_least_s, options.backoff_most_s))
+
+    def retire(self) -> None:
+        """Let another session take over: `run` returns and leaves the link open."""
+        self._retired.set()
 
     async def run(self) -> Ending:
         """Serve the link until it is over, then leave nothing of it behind."""
         jobs: list[Coroutine[Any, Any, Any]] = [
             self.link.over.wait(),
+            self._retired.wait(),
             self._receive(),
             self._beat(),
             self._sender.run(),
@@ -64,7 +71,8 @@ class Session:
             for task in tasks:
                 task.cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-            await self.link.close()
+            if not self._retired.is_set():
+                await self.link.close()
         for outcome in outcomes:
             if isinstance(outcome, ImError):
                 log.info("connection over: %s", outcome.name)
@@ -107,5 +115,5 @@ def _ending(farewell: Push | None) -> Ending:
     if farewell is None:
         return Ending()
     if farewell.cmd == im_pb2.CMD_PUSH_GO_AWAY:
-        return Ending(delay_s=farewell.body.delay_ms / 1000)
+        return Ending(delay_s=farewell.body.delay_ms / 1000, moved=farewell.body)
     return Ending(refusal=farewell.body.error.name, text=farewell.body.error.message)

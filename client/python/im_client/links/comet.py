@@ -17,8 +17,6 @@ from im_client.events import FrameEvent
 from im_client.links.link import Credentials, Cursors, Push, Tap
 
 PROTOBUF = "application/octet-stream"
-POLL_S = 25
-GRACE_S = 8.0
 AUTH_TIMEOUT_S = 10.0
 CHECK = Push(im_pb2.CMD_PUSH_CONVERSATIONS, im_pb2.ConversationsPush(changed=True))
 """Receipts that fall between two polls are lost: after a quiet one the contact list tells them."""
@@ -37,7 +35,20 @@ class CometLink:
 
     transport = "comet"
 
-    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext, tap: Tap | None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        context: ssl.SSLContext,
+        tap: Tap | None,
+        poll_s: int,
+        grace_s: float,
+    ) -> None:
+        """A poll waits `poll_s`; one that is not answered `grace_s` later never will be."""
+        self._poll_s = poll_s
+        self._grace_s = grace_s
+        self._may_poll = asyncio.Event()
+        self._may_poll.set()
+        self._asked = 0
         self.over = asyncio.Event()
         self.farewell: Push | None = None
         self._tap = tap
@@ -66,9 +77,23 @@ class CometLink:
 
     async def call(self, request: Message, timeout_s: float) -> Any:
         command = BY_REQUEST[type(request)]
-        return await self._post(
-            f"/im/{command.name}", request, command.number, command.answer, timeout_s
-        )
+        self._asked += 1
+        try:
+            return await self._post(
+                f"/im/{command.name}", request, command.number, command.answer, timeout_s
+            )
+        finally:
+            self._asked -= 1
+
+    @property
+    def busy(self) -> bool:
+        return self._asked > 0
+
+    def hold(self, held: bool) -> None:
+        if held:
+            self._may_poll.clear()
+        else:
+            self._may_poll.set()
 
     async def pushes(self, cursor: Callable[[], Cursors]) -> AsyncIterator[Push]:
         backoff = Backoff(0.5, 10.0)
@@ -76,17 +101,18 @@ class CometLink:
         while not self.over.is_set():
             while self._injected:
                 yield self._injected.pop(0)
+            await self._may_poll.wait()
             now = cursor()
             request = im_pb2.CometRequest(
                 since=now.since,
-                wait_s=POLL_S,
+                wait_s=self._poll_s,
                 platform=self._credentials.platform,
                 device=self._credentials.device,
                 groups_version=now.groups_version,
             )
             try:
                 answer = await self._post(
-                    "/comet", request, 0, im_pb2.CometResponse, POLL_S + GRACE_S
+                    "/comet", request, 0, im_pb2.CometResponse, self._poll_s + self._grace_s
                 )
             except NotConnected:
                 self.abort()

@@ -47,6 +47,13 @@ class FrameLink:
     def _cut(self) -> None:
         raise NotImplementedError
 
+    @property
+    def busy(self) -> bool:
+        return bool(self._waiting)
+
+    def hold(self, held: bool) -> None:
+        pass  # it is shown once, by `authenticate`
+
     # ------------------------------------------------------------ requests
 
     async def authenticate(self, credentials: Credentials) -> im_pb2.AuthResponse:

@@ -48,6 +48,13 @@ class Link(Protocol):
     def farewell(self) -> "Push | None":
         """What the server said before it ended the link: kicked, or go away."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether answers are waited for."""
+
+    def hold(self, held: bool) -> None:
+        """While held, the device is not shown to the server again: no new poll begins."""
+
     async def authenticate(self, credentials: Credentials) -> im_pb2.AuthResponse:
         """The server's answer, with its error inside; `LinkLost` when none comes."""
 

@@ -1,0 +1,109 @@
+"""Gets back to a better transport while a worse one works.
+
+After a failed attempt a client may live on long polls although TCP is there again. So the better
+endpoints are tried now and then, less and less often, and more often again once a connection by the
+best one has lasted. The new link is made before the old one is left, in this order:
+
+1. connect there and get an answer to a question that needs no token: it works;
+2. wait until nothing is under way on the old link, and let it begin nothing new;
+3. authenticate. From then on the server counts the new link as this device's, and may end the old
+   one as replaced, which is no kick;
+4. the new link catches up from the store's cursors, so what fell between the two is not missed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from im_client._proto import im_pb2
+from im_client.addressbook import AddressBook
+from im_client.backoff import Backoff
+from im_client.dialer import Dialer, Entered
+from im_client.endpoints import Endpoint
+from im_client.errors import Closed, NotConnected
+from im_client.links import Link
+
+log = logging.getLogger("im_client")
+
+WAIT_MOST_S = 1800.0
+LASTED_S = 600.0
+IDLE_S = 30.0
+"""So long the old link may be busy before an attempt is given up."""
+
+ANSWER_S = 10.0
+
+
+class Climber:
+    """See the module; one for all connections of a client."""
+
+    def __init__(
+        self, dialer: Dialer, book: AddressBook, wait_s: float, changed: Callable[[], None]
+    ) -> None:
+        """`changed` is called when `entering` is over without success."""
+        self._dialer = dialer
+        self._book = book
+        self._backoff = Backoff(wait_s, max(wait_s, WAIT_MOST_S))
+        self._changed = changed
+        self.entering = False
+        """Step 3 is under way, or done and the new link not in use yet: the old one may end."""
+
+    async def climb(self, old: Link, endpoint: Endpoint) -> Entered:
+        """A link by a better endpoint than this; returns when there is one."""
+        while True:
+            if not self._book.better(endpoint):
+                await asyncio.sleep(LASTED_S)
+                self._backoff.reset()
+                continue
+            await asyncio.sleep(self._backoff.next_s())
+            for better in self._book.better(endpoint):
+                found = await self._try(old, better)
+                if found is not None:
+                    log.info("from %s to %s", endpoint.url, better.url)
+                    return found
+
+    async def _try(self, old: Link, better: Endpoint) -> Entered | None:
+        try:
+            link = await self._dialer.open(better)
+        except OSError as error:
+            log.info("%s: %s", better.url, error)
+            self._book.failed(better)
+            return None
+        entered = None
+        try:
+            await link.call(im_pb2.AddressesRequest(), ANSWER_S)
+            self._book.answered(better)
+            if await _becomes_idle(old):
+                entered = await self._enter(old, link, better)
+        except NotConnected as error:
+            log.info("%s: %s", better.url, error)
+            self._book.failed(better)
+        finally:
+            if entered is None:
+                await link.close()
+        return entered
+
+    async def _enter(self, old: Link, link: Link, better: Endpoint) -> Entered | None:
+        self.entering = True
+        old.hold(True)
+        entered = None
+        try:
+            with suppress(Closed):  # the old link has its own word about that
+                answer = await self._dialer.authenticate(link)
+                if not answer.error.code:
+                    entered = Entered(better, link, answer)
+        finally:
+            if entered is None:
+                self.entering = False
+                old.hold(False)
+                self._changed()
+        return entered
+
+
+async def _becomes_idle(link: Link) -> bool:
+    """Whether nothing is under way on the link soon."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(IDLE_S):
+            while link.busy:
+                await asyncio.sleep(0.05)
+    return not link.busy
