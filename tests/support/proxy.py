@@ -1,8 +1,10 @@
 """A network between one client and its server that can be told to misbehave.
 
-A `Proxy` listens on a loopback port and passes bytes on. It can drop or repeat pushes of Mars TCP
-and of binary WebSocket, withhold what either side says, cut connections as a dead network does (a
-reset, no closing handshake), and be unreachable. Threads, because tests wait for what it did.
+A `Proxy` listens on a loopback port and passes bytes on. It can drop or repeat pushes of Mars TCP,
+of binary WebSocket, of event streams and of long polls, withhold what either side says, cut
+connections as a dead network does (a reset, no closing handshake), and be unreachable. A poll's
+answer is lost with its connection; repeated, it is the next poll's answer too. Threads, because
+tests wait for what it did.
 """
 
 import socket
@@ -11,6 +13,7 @@ import threading
 from contextlib import suppress
 
 from tests.support.proxyframes import Cutter, Piece, Speech
+from tests.support.proxyhttp import HttpCutter, Request
 from tests.support.wait import wait_until
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends RST
@@ -25,6 +28,7 @@ class Proxy:
         self._lock = threading.Condition()
         self._links: set[_Link] = set()
         self._plans: list[tuple[str, int, int]] = []  # what, command, how many more
+        self._answers: list[bytes] = []  # to be given to the next polls
         self._down = self._frozen = self._deaf = self._closed = False
         self.lost = 0
         self.repeated = 0
@@ -75,6 +79,15 @@ class Proxy:
                     return 0 if what == "drop" else 2
         return 1
 
+    def _answer_again(self, answer: bytes) -> None:
+        with self._lock:
+            self._answers.append(answer)
+
+    def _answer_to(self, request: Request) -> bytes:
+        """What a poll is answered instead of by the server."""
+        with self._lock:
+            return self._answers.pop(0) if request.path == "/comet" and self._answers else b""
+
     # ------------------------------------------------------------ what it does to links
 
     def cut(self) -> None:
@@ -105,6 +118,7 @@ class Proxy:
         with self._lock:
             self._down = self._frozen = self._deaf = False
             self._plans.clear()
+            self._answers.clear()
             self._lock.notify_all()
 
     @property
@@ -131,7 +145,7 @@ class Proxy:
             link = _Link(self, client, server)
             with self._lock:
                 self._links.add(link)
-            link.start(Cutter(self._speech))
+            link.start(HttpCutter() if self._speech == "http" else Cutter(self._speech))
             if self._unreachable():  # since when it was accepted
                 link.reset()
 
@@ -162,8 +176,9 @@ class _Link:
         self._server = server
         self.over = False
 
-    def start(self, cutter: Cutter) -> None:
-        threading.Thread(target=self._up, daemon=True).start()
+    def start(self, cutter: Cutter | HttpCutter) -> None:
+        up = (self._up, ()) if isinstance(cutter, Cutter) else (self._up_http, (cutter,))
+        threading.Thread(target=up[0], args=up[1], daemon=True).start()
         threading.Thread(target=self._down, args=(cutter,), daemon=True).start()
 
     def reset(self) -> None:
@@ -180,12 +195,31 @@ class _Link:
                 self._server.sendall(data)
         self._end(self._server)
 
-    def _down(self, cutter: Cutter) -> None:
+    def _up_http(self, cutter: HttpCutter) -> None:
+        with suppress(OSError):
+            while data := self._client.recv(65536):
+                for request in cutter.ask(data):
+                    self._proxy._hold(self, down=False)
+                    if answer := self._proxy._answer_to(request):
+                        self._client.sendall(answer)
+                    else:
+                        cutter.expect(request)
+                        self._server.sendall(request.data)
+        self._end(self._server)
+
+    def _down(self, cutter: Cutter | HttpCutter) -> None:
         with suppress(OSError):
             while data := self._server.recv(65536):
                 for piece in cutter.feed(data):
                     self._proxy._hold(self, down=True)
-                    self._client.sendall(piece.data * self._proxy._copies(piece))
+                    copies = self._proxy._copies(piece)
+                    if piece.alone and not copies:
+                        self.reset()
+                    elif piece.alone and copies > 1:
+                        self._client.sendall(piece.data)
+                        self._proxy._answer_again(piece.data)
+                    else:
+                        self._client.sendall(piece.data * copies)
         self._end(self._client)
 
     def _end(self, other: socket.socket) -> None:

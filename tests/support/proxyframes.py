@@ -8,18 +8,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Speech = Literal["mars", "websocket", "opaque"]
+Speech = Literal["mars", "websocket", "http", "opaque"]
 _WORDS = struct.Struct(">5I")
 _BINARY = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes that travel together; `cmd` and `seq` are None where they are no Mars frame."""
+    """Bytes that travel together; `cmd` and `seq` are None where they are no downlink.
+
+    `alone`: an answer, which its connection ends without, and which comes again as the next one.
+    """
 
     data: bytes
     cmd: int | None = None
     seq: int | None = None
+    alone: bool = False
 
     @property
     def is_push(self) -> bool:

@@ -23,26 +23,34 @@ class SDK:
     name: str
     command: tuple[str, ...]
     transports: tuple[str, ...]
+    chosen_by: str = ""
+    """The environment variable that names the transport to use, where an address has several."""
 
-    @property
-    def is_here(self) -> bool:
-        return (ROOT / self.command[-1]).exists()
+    def over(self, transport: str) -> tuple[str, ...]:
+        """The command for a client that uses this transport."""
+        if self.chosen_by and transport in ("events", "comet"):
+            return ("env", f"{self.chosen_by}={transport}", *self.command)
+        return self.command
 
 
-SDKS = (
-    SDK(
-        "python",
-        (sys.executable, "client/python/conformance/driver.py"),
-        ("tcp", "tls", "ws", "comet"),
-    ),
-    SDK("js", ("node", "client/js/conformance/driver.mjs"), ("ws", "comet")),
+PYTHON = SDK(
+    "python",
+    (sys.executable, "client/python/conformance/driver.py"),
+    ("tcp", "tls", "ws", "comet"),
 )
+JS = SDK(
+    "js",
+    ("node", "client/js/conformance/driver.mjs"),
+    ("ws", "events", "comet"),
+    chosen_by="IM_DRIVER_TRANSPORTS",
+)
+SDKS = (PYTHON, JS)
 
 
 class Driver:
     """The process and what it said; `events` are all of them, in the order they came."""
 
-    def __init__(self, sdk: SDK, log: Path) -> None:
+    def __init__(self, command: tuple[str, ...], log: Path) -> None:
         self.events: list[dict[str, Any]] = []
         self._answers: dict[int, dict[str, Any]] = {}
         self._strange: list[str] = []
@@ -50,7 +58,7 @@ class Driver:
         self._log = log
         with log.open("ab") as stderr:
             self.process = subprocess.Popen(
-                sdk.command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
+                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
             )
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()

@@ -6,18 +6,16 @@ The file's `about` describes the steps. Everything a scenario opens is closed by
 import json
 import time
 import uuid
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from dev.environment import ROOT
-from dev.ports import free_port
 from proto import im_pb2
 from proto.commands import BY_NAME
 from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
-from tests.support.proxyframes import Speech
 from tests.support.sdkdriver import SDK, Driver
+from tests.support.sdknetworks import Networks
 from tests.support.wait import DEADLINE_S, wait_until
 
 SCENARIOS: list[dict[str, Any]] = json.loads((ROOT / "tests/e2e/scenarios.json").read_text())[
@@ -25,10 +23,7 @@ SCENARIOS: list[dict[str, Any]] = json.loads((ROOT / "tests/e2e/scenarios.json")
 ]
 BACKOFF_S = (0.05, 0.5)
 CLOCKS_AGREE_MS = 120_000
-_PROCESS = {"tcp": "gateway", "tls": "gateway", "ws": "web", "comet": "web", "http": "web"}
-_PORT = {"tls": "gateway.tls"}
-_SPEECH: dict[str, Speech] = {"tcp": "mars", "ws": "websocket"}
-_URL = {"tcp": "tcp://{}", "tls": "tls://{}", "ws": "ws://{}/ws"}
+_GATEWAY = ("tcp", "tls")
 _DEFAULTS: dict[str, Any] = {"unread": 0, "mentions": 0}
 
 
@@ -36,12 +31,27 @@ class Mismatch(AssertionError):
     """A step did not do what it should; the message shows everything about it."""
 
 
+def is_played(scenario: dict[str, Any], sdk: SDK, transport: str) -> bool:
+    """Whether a scenario, or a step, is for this SDK and this transport."""
+    transports = scenario.get("transports", sdk.transports)
+    if isinstance(transports, dict):
+        transports = transports.get(sdk.name, ())
+    return sdk.name in scenario.get("sdks", [sdk.name]) and transport in transports
+
+
 class Play:
-    """One run of one scenario."""
+    """One run of one scenario; nothing may take longer than `deadline_s`."""
 
     def __init__(
-        self, cluster: Cluster, sdk: SDK, transport: str, scenario: dict[str, Any], folder: Path
+        self,
+        cluster: Cluster,
+        sdk: SDK,
+        transport: str,
+        scenario: dict[str, Any],
+        folder: Path,
+        deadline_s: float = DEADLINE_S,
     ) -> None:
+        self._deadline_s = deadline_s
         self._cluster = cluster
         self._sdk = sdk
         self._transport = transport
@@ -52,8 +62,7 @@ class Play:
         self._devices = scenario["devices"]
         self._drivers: dict[str, Driver] = {}
         self._before: dict[str, list[dict[str, Any]]] = {name: [] for name in self._devices}
-        self._stack = ExitStack()
-        self._proxies = {name: self._proxy(transport) for name in self._devices}
+        self._networks = Networks(cluster, transport, scenario)
 
     def run(self) -> None:
         """Play every step, then check what holds after each scenario."""
@@ -62,7 +71,8 @@ class Play:
                 self._start(name)
         for number, step in enumerate(self._scenario["steps"]):
             try:
-                self._step(step)
+                if is_played(step, self._sdk, self._transport):
+                    self._step(step)
             except AssertionError as error:
                 raise Mismatch(
                     f"step {number}: {json.dumps(step)}\n{error}\n{self._story()}"
@@ -77,14 +87,13 @@ class Play:
         """Leave nothing behind."""
         for driver in self._drivers.values():
             driver.kill()
-        self._stack.close()
-        self._cluster.mend()
+        self._networks.close()
 
     # ------------------------------------------------------------ steps
 
     def _step(self, step: dict[str, Any]) -> None:
         if "link" in step:
-            self._disturb(self._proxies[step["link"]], step)
+            self._disturb(self._networks[step["link"]], step)
         elif "server" in step:
             self._serve(step["do"])
         elif "stored" in step:
@@ -105,10 +114,10 @@ class Play:
         fields = {
             key: self._filled(value)
             for key, value in step.items()
-            if key not in ("on", "op", "answer", "save", "error", "until", "times")
+            if key not in ("on", "op", "answer", "save", "error", "until", "times", "transports")
         }
         if step["op"].startswith("wait_"):
-            fields.setdefault("timeout_s", DEADLINE_S)
+            fields.setdefault("timeout_s", self._deadline_s)
 
         def good() -> dict[str, Any] | None:
             answer = driver.ask(step["op"], **fields)
@@ -126,7 +135,7 @@ class Play:
                     raise Mismatch(f"expected {wanted}\ngot {answer}")
             return answer
 
-        last = wait_until(good, what=f"an answer like {step.get('answer')}")
+        last = wait_until(good, self._deadline_s, what=f"an answer like {step.get('answer')}")
         assert last is not None
         if step.get("times") == "now":
             for message in last["messages"]:
@@ -146,7 +155,8 @@ class Play:
         elif "count" in step:
             assert len(found()) == step["count"], f"{len(found())} came: {found()}"
         else:
-            wait_until(found, what=f"the event {wanted}")
+            times = step.get("times_heard", 1)
+            wait_until(lambda: len(found()) >= times, self._deadline_s, what=f"the event {wanted}")
 
     def _disturb(self, proxy: Proxy, step: dict[str, Any]) -> None:
         do = step["do"]
@@ -157,7 +167,7 @@ class Play:
             getattr(proxy, do)()
 
     def _serve(self, do: str) -> None:
-        process = _PROCESS[self._transport]
+        process = "gateway" if self._transport in _GATEWAY else "web"
         if do == "start":
             self._cluster.start(process)
         else:
@@ -182,7 +192,7 @@ class Play:
 
     def _start(self, name: str) -> None:
         device = self._devices[name]
-        driver = Driver(self._sdk, self._folder / f"{name}.log")
+        driver = Driver(self._sdk.over(self._transport), self._folder / f"{name}.log")
         self._drivers[name] = driver
         user = self._filled(device["user"])
         store = self._folder / f"store-{device.get('store', name)}"
@@ -192,31 +202,17 @@ class Play:
             "token": device.get("token") or self._cluster.token(user),
             "device": device.get("device", f"device-{name}"),
             "platform": device.get("platform", "web"),
-            "endpoints": [self._endpoint(name, at) for at in device.get("endpoints", ["own"])],
+            "endpoints": [
+                self._networks.endpoint(name, at) for at in device.get("endpoints", ["own"])
+            ],
             "store": str(store),
             "ca": str(self._cluster.certificate),
             "clock_offset_s": device.get("clock_offset_s", 0),
             "backoff_s": list(BACKOFF_S),
+            "better_after_s": device.get("better_after_s", 60),
         }
         answer = driver.ask("open", **fields)
         assert answer.get("ok"), answer
-
-    def _proxy(self, transport: str) -> Proxy:
-        port = self._cluster.platform.port(_PORT.get(transport, _PROCESS[transport]))
-        proxy = Proxy(port, _SPEECH.get(transport, "opaque"))
-        self._stack.callback(proxy.close)
-        return proxy
-
-    def _endpoint(self, name: str, at: str) -> str:
-        """`own`: this device's link; `refused`: nobody listens there; else another transport."""
-        transport = self._transport if at in ("own", "refused") else at
-        if at == "own":
-            port = self._proxies[name].port
-        elif at == "refused":
-            port = free_port()
-        else:
-            port = self._proxy(transport).port
-        return _URL.get(transport, "http://{}").format(f"127.0.0.1:{port}")
 
     def _events(self, name: str) -> list[dict[str, Any]]:
         driver = self._drivers.get(name)

@@ -103,6 +103,7 @@ const OPS = {
       endpoints,
       adapter: { ...im.webAdapter(parts), onNetwork: network.onNetwork },
       ...(TRANSPORTS && { transports: TRANSPORTS.split(",") }),
+      timeoutMs: 6000,
       now: () => Date.now() + 1000 * clock_offset_s,
       ...(backoff_s && { backoffMs: backoff_s.map((seconds) => 1000 * seconds) }),
     });

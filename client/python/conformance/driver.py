@@ -149,6 +149,9 @@ class Driver:
             backoff_least_s=backoff[0],
             backoff_most_s=backoff[1],
             pong_timeout_s=4.0,
+            poll_s=2,
+            better_after_s=fields.get("better_after_s", 60.0),
+            follow_addresses=False,  # networks of tests lie on the way to the given ones
             clock=lambda: time.time() + offset_s,
         )
         store = Path(fields["store"]) / f"{fields['user']}.db"
