@@ -1,7 +1,8 @@
 """Cuts one HTTP/1.1 connection into requests and answers, and those into what a network may lose.
 
-Pure: bytes in, pieces out. The answer to a long poll that brings messages is a push of messages,
-in one piece; so is each event of an event stream. Everything else passes as it comes.
+Pure: bytes in, pieces out. The answer to a long poll that brings messages, or says that groups have
+some, is a push of messages, in one piece; each event of an event stream is the push it carries.
+Everything else passes as it comes.
 """
 
 import json
@@ -91,7 +92,8 @@ def _answer(path: str, head: bytes, body: bytes) -> Piece:
     if path == "/comet":
         with suppress(DecodeError):
             answer = im_pb2.CometResponse.FromString(body)
-            if answer.messages or answer.group_messages:
+            news = answer.messages or answer.group_messages or answer.HasField("groups_version")
+            if news:
                 return Piece(head + body, im_pb2.CMD_PUSH_MESSAGES, 0, alone=True)
     return Piece(head + body)
 
