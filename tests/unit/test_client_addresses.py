@@ -78,6 +78,9 @@ def test_one_that_failed_is_tried_last_for_a_while(
     book.failed(WSS)
     book.answered(WSS)
     assert book.order() == GIVEN
+    book.failed(TLS)
+    book.forgive()
+    assert book.order() == GIVEN
 
 
 def test_better_is_a_transport_that_comes_earlier_and_no_backup(local: Local) -> None:

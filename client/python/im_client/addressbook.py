@@ -59,6 +59,10 @@ class AddressBook:
     def answered(self, endpoint: Endpoint) -> None:
         self._failed_at.pop(endpoint, None)
 
+    def forgive(self) -> None:
+        """The network is another one: who failed in the last may be reached now."""
+        self._failed_at.clear()
+
     def _all(self) -> list[Endpoint]:
         return list(dict.fromkeys((*self._given, *self._listed, *self._backups)))
 

@@ -71,6 +71,7 @@ class Connector:
         self._wanted.set()
         if self.session is None or self.session.link.over.is_set():
             self._backoff.reset()
+            self._book.forgive()
             self._hurry.set()
 
     def suspend(self) -> None:
@@ -162,7 +163,6 @@ class Connector:
         beside: set[asyncio.Task[None]] = set()
         if self._options.follow_addresses:
             beside.add(asyncio.create_task(self._book.keep_fresh(link, endpoint)))
-        better: Entered | None = None
         try:
             await asyncio.wait({serving, climbing}, return_when=asyncio.FIRST_COMPLETED)
             while self._climber.entering and not climbing.done():
@@ -173,6 +173,7 @@ class Connector:
             session.retire()
             await serving
         except BaseException:
+            better = _result(climbing)
             if better is not None:
                 await better.link.close()
             raise
