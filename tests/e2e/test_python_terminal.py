@@ -218,14 +218,14 @@ def test_what_waits_can_be_seen_and_taken_back(town: Town) -> None:
     screen.wait("… a slip")
     screen.type("/recall")
     screen.wait("taken back before it was sent: a slip")
-    screen.type(LONG)
-    screen.wait("it waits")
+    screen.type("at nine then")
+    screen.wait("… at nine then")
     screen.type("/quit")
     assert screen.end() == 0
     # Then what is left waits in the outbox, until it is taken back too
     (line,) = terminal.run("outbox").splitlines()
     assert "not sent yet" in line
-    assert "a text that" in line
+    assert "at nine then" in line
     key = line.split()[0]
     assert "Nothing in the outbox" in terminal.run("outbox", "--forget", "zz", code=1)
     assert "Taken back" in terminal.run("outbox", "--forget", key)

@@ -5,7 +5,8 @@ endpoints are tried now and then, less and less often, and more often again once
 best one has lasted. The new link is made before the old one is left, in this order:
 
 1. connect there and get an answer to a question that needs no token: it works;
-2. wait until nothing is under way on the old link, and let it begin nothing new;
+2. wait until nothing is under way on the old link, and let it begin nothing new: a poll that came
+   to the server behind step 3 would take the device's place back;
 3. authenticate. From then on the server counts the new link as this device's, and may end the old
    one as replaced, which is no kick;
 4. the new link catches up from the store's cursors, so what fell between the two is not missed.
@@ -28,8 +29,9 @@ log = logging.getLogger("im_client")
 
 WAIT_MOST_S = 1800.0
 LASTED_S = 600.0
-IDLE_S = 30.0
-"""So long the old link may be busy before an attempt is given up."""
+HOLD_S = 60.0
+IDLE_S = 2.0
+"""So long a poll, and then calls, may be under way on the old link; then an attempt is given up."""
 
 ANSWER_S = 10.0
 
@@ -73,19 +75,22 @@ class Climber:
         try:
             await link.call(im_pb2.AddressesRequest(), ANSWER_S)
             self._book.answered(better)
-            if await _becomes_idle(old):
-                entered = await self._enter(old, link, better)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HOLD_S):
+                    await old.hold()
+                if await _becomes_idle(old):
+                    entered = await self._enter(link, better)
         except NotConnected as error:
             log.info("%s: %s", better.url, error)
             self._book.failed(better)
         finally:
             if entered is None:
+                old.release()
                 await link.close()
         return entered
 
-    async def _enter(self, old: Link, link: Link, better: Endpoint) -> Entered | None:
+    async def _enter(self, link: Link, better: Endpoint) -> Entered | None:
         self.entering = True
-        old.hold(True)
         entered = None
         try:
             with suppress(Closed):  # the old link has its own word about that
@@ -95,7 +100,6 @@ class Climber:
         finally:
             if entered is None:
                 self.entering = False
-                old.hold(False)
                 self._changed()
         return entered
 

@@ -48,6 +48,8 @@ class CometLink:
         self._grace_s = grace_s
         self._may_poll = asyncio.Event()
         self._may_poll.set()
+        self._no_poll = asyncio.Event()
+        self._no_poll.set()
         self._asked = 0
         self.over = asyncio.Event()
         self.farewell: Push | None = None
@@ -89,11 +91,12 @@ class CometLink:
     def busy(self) -> bool:
         return self._asked > 0
 
-    def hold(self, held: bool) -> None:
-        if held:
-            self._may_poll.clear()
-        else:
-            self._may_poll.set()
+    async def hold(self) -> None:
+        self._may_poll.clear()
+        await self._no_poll.wait()
+
+    def release(self) -> None:
+        self._may_poll.set()
 
     async def pushes(self, cursor: Callable[[], Cursors]) -> AsyncIterator[Push]:
         backoff = Backoff(0.5, 10.0)
@@ -110,6 +113,7 @@ class CometLink:
                 device=self._credentials.device,
                 groups_version=now.groups_version,
             )
+            self._no_poll.clear()
             try:
                 answer = await self._post(
                     "/comet", request, 0, im_pb2.CometResponse, self._poll_s + self._grace_s
@@ -117,6 +121,8 @@ class CometLink:
             except NotConnected:
                 self.abort()
                 return
+            finally:
+                self._no_poll.set()
             assert isinstance(answer, im_pb2.CometResponse)
             if answer.error.code:
                 if not answer.error.retryable:

@@ -51,8 +51,11 @@ class FrameLink:
     def busy(self) -> bool:
         return bool(self._waiting)
 
-    def hold(self, held: bool) -> None:
+    async def hold(self) -> None:
         pass  # it is shown once, by `authenticate`
+
+    def release(self) -> None:
+        pass
 
     # ------------------------------------------------------------ requests
 

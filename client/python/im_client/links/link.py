@@ -52,8 +52,11 @@ class Link(Protocol):
     def busy(self) -> bool:
         """Whether answers are waited for."""
 
-    def hold(self, held: bool) -> None:
-        """While held, the device is not shown to the server again: no new poll begins."""
+    async def hold(self) -> None:
+        """Show the device to the server no more: returns once no poll is under way, nor begins."""
+
+    def release(self) -> None:
+        """End the hold."""
 
     async def authenticate(self, credentials: Credentials) -> im_pb2.AuthResponse:
         """The server's answer, with its error inside; `LinkLost` when none comes."""
