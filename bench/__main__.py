@@ -1,9 +1,13 @@
 """`python -m bench [scenario ...]`: measure the platform on this machine, all scenarios or some.
 
 Starts a private MariaDB (every commit on disk before its ack) and Redis, and the processes of the
-`Procfile` once; prints a table, writes `var/bench.json`, and ends with 1 when a target is missed.
-To explore: RATE, DURATION_S, USERS, ROUNDS, BUSY, MEMBERS and MANY (0: not), WEB_WORKERS,
-DATABASES, QUIET_S (how long to wait for a quiet machine before each run), and any `IM_*` setting.
+`Procfile` once; prints tables, writes `var/bench.json` and plots beside it, and ends with 1 when a
+target is missed or a scenario failed: also when the load generator was the bottleneck, whose
+figures are withheld.
+To explore: RATE, DURATION_S, USERS, ROUNDS, BUSY, MEMBERS and MANY (0: not), ROWS (of history and
+sync), SCALE (of mixed), WAYS (of capacity, such as "tcp comet"), LOADERS (generators of a group),
+WEB_WORKERS, DATABASES, QUIET_S (how long to wait for a quiet machine before each run), and any
+`IM_*` setting.
 """
 
 import argparse
@@ -22,10 +26,27 @@ from pathlib import Path
 import requests
 
 from bench.caller import CallFailed
+from bench.capacity import capacity
 from bench.groups import groups
-from bench.holding import idle, restart, transports
+from bench.holding import idle, restart, storm, transports
 from bench.measure import Figure, table
-from bench.scenarios import NEIGHBOURS, RunFailed, Target, knob, latency, one_to_one, to_json
+from bench.mixed import mixed
+from bench.plots import draw
+from bench.reading import history, sync
+from bench.scenarios import (
+    NEIGHBOURS,
+    RunFailed,
+    Target,
+    closed,
+    knob,
+    latency,
+    one_to_one,
+    to_json,
+    ways,
+)
+from bench.sizes import sizes
+from bench.stores import Stores
+from bench.tables import tables_of_runs
 from dev.environment import ROOT, store_settings
 from dev.platform import Platform, PlatformError
 from dev.services import MariaDB, Redis, ServiceError
@@ -36,10 +57,18 @@ PROCESSES = ("usercenter", "web", "gateway", "worker", "beat")
 SCENARIOS: dict[str, Callable[[Target], list[Figure]]] = {
     "idle": idle,
     "restart": restart,
+    "storm": storm,
     "latency": latency,
     "one-to-one": one_to_one,
+    "ways": ways,
+    "closed": closed,
     "transports": transports,
+    "sizes": sizes,
     "groups": groups,
+    "mixed": mixed,
+    "capacity": capacity,
+    "sync": sync,
+    "history": history,  # last: its rows push everybody else's out of the buffer pool
 }
 
 
@@ -82,6 +111,8 @@ def running_platform(folder: Path) -> Iterator[Target]:
         platform = stack.enter_context(Platform(settings, folder / "logs", usercenter=True))
         subprocess.run([sys.executable, "-m", "migrations"], env=platform.env, cwd=ROOT, check=True)
         platform.start(*PROCESSES)
+        stores = Stores(mariadb, redis)
+        stack.callback(stores.close)
         yield Target(
             host="127.0.0.1",
             ports={"websocket": platform.port("web"), "tcp": platform.port("gateway")},
@@ -91,6 +122,7 @@ def running_platform(folder: Path) -> Iterator[Target]:
             | {"mariadb": mariadb.pid, "redis": redis.pid},
             platform=platform,
             mariadb=mariadb,
+            stores=stores,
         )
 
 
@@ -113,16 +145,19 @@ def main() -> int:
                 print(f"{name}: {scenario.__doc__}", file=sys.stderr, flush=True)
                 try:
                     figures += scenario(target)
-                except (RunFailed, CallFailed, requests.RequestException) as error:
+                except (RunFailed, CallFailed, requests.RequestException, TimeoutError) as error:
                     print(f"{name} failed: {error}", file=sys.stderr)
                     failed = True
     except (ServiceError, PlatformError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1
     print(table(figures))
+    print(f"\n{tables_of_runs(figures)}")
     if any(NEIGHBOURS in f.name and f.value > NEIGHBOURS_CPU_PERCENT_MAX for f in figures):
         print("Other programs kept this machine busy: latencies are theirs too, run it again.")
     (VAR / "bench.json").write_text(json.dumps([to_json(f) for f in figures], indent=1) + "\n")
+    for path in draw(figures, VAR):
+        print(f"drawn: {path.relative_to(ROOT)}")
     return int(failed or any(figure.met is False for figure in figures))
 
 

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.client import Client, ClientError, Clients
-from bench.measure import summarise
+from bench.measure import pack, summarise
+from bench.orders import agreed_start_s
 from bench.transports import TRANSPORTS
 from proto import im_pb2, views_pb2
 
@@ -25,7 +26,8 @@ TEXT = "The quick brown fox jumps over the lazy dog, then rests 1234"
 class GroupPlan:
     """What to say: `rate` messages a second by some of the members, for warm-up and duration.
 
-    `quiet_s` without any come first, so that what an idle platform uses is known.
+    `quiet_s` without any come first, so that what an idle platform uses is known. `together`: start
+    when told, as others do. `speaks`: false for the members of a generator that only listens.
     """
 
     host: str
@@ -38,6 +40,8 @@ class GroupPlan:
     seed: int
     quiet_s: float = 0.0
     transport: str = "websocket"
+    together: bool = False
+    speaks: bool = True
 
 
 class Talk:
@@ -57,46 +61,71 @@ class Talk:
         self._newest = [-1] * len(plan.tokens)  # by client, of what was heard
         self._ack_ms: list[float] = []
         self._push_ms = array("d")
+        self._send_ms = array("d")
+        self._speakers = min(SPEAKERS, len(plan.tokens)) if plan.speaks else 1
         self._refused: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
         self._read: dict[bytes, list[int]] = {}
 
     def run(self) -> dict[str, Any]:
         """Connect, talk, wait for the rest, and return every figure."""
-        clients = self._clients
-        clients.open_until(len(self._plan.tokens), CONNECT_TIMEOUT_S)
+        clients, plan = self._clients, self._plan
+        clients.open_until(len(plan.tokens), CONNECT_TIMEOUT_S)
         gc.collect()
         gc.freeze()
         gc.disable()
         self._idle(2.0)
         self._tell(event="connected")
-        self._idle(self._plan.quiet_s)
-        self._tell(event="quiet")
-        self._start_s = time.perf_counter() + 0.1
+        self._idle(plan.quiet_s)
+        if not plan.together:
+            self._tell(event="quiet")
+        self._start_s = agreed_start_s() if plan.together else time.perf_counter() + 0.1
         self._offer(0, self._first)
         self._tell(event="measuring")
-        heard, started_s, cpu_s = self._counts["heard"], time.perf_counter(), time.process_time()
+        before, started_s, cpu_s = self._state(), time.perf_counter(), time.process_time()
         self._offer(self._first, self._total)
         span_s = time.perf_counter() - started_s
-        heard = self._counts["heard"] - heard
+        heard, acked, moved_bytes = (b - a for a, b in zip(before, self._state(), strict=True))
         cpu_s = time.process_time() - cpu_s
         self._tell(event="measured")
         self._drain()
-        members = len(self._plan.tokens)
+        members = len(plan.tokens)
         counts = Counter(self._heard)
-        del counts[members]
-        return {
+        incomplete = self._total - counts[members]
+        report = {
+            "offered_rate": (self._total - self._first) / span_s if plan.speaks else 0.0,
+            "acked_rate": acked / span_s,
+            "acked_measured": acked,
+            "bytes": moved_bytes,
             "deliveries_rate": heard / span_s,
             "acked": sum(self._acked),
             "refused": dict(self._refused),
-            "unanswered": self._total - sum(self._acked) - self._refused.total(),
-            "incomplete": sum(counts.values()),
+            "unanswered": self._unanswered(),
+            "incomplete": incomplete,
+            "duplicates": sum(max(0, heard - members) * n for heard, n in counts.items()),
+            "lost": sum(max(0, members - heard) * n for heard, n in counts.items()),
             "counts": dict(self._counts),
             "messages": self._total - self._first,
             "ack": asdict(summarise(self._ack_ms)),
             "push": asdict(summarise(self._push_ms)),
+            "send": asdict(summarise(self._send_ms)),
             "cpu_s": cpu_s,
+            "cpu_share": cpu_s / span_s,
         }
+        if plan.together:
+            samples = {"ack": self._ack_ms, "push": self._push_ms, "send": self._send_ms}
+            report["samples"] = {name: pack(values) for name, values in samples.items()}
+        return report
+
+    def _state(self) -> tuple[int, int, int]:
+        """Deliveries, acks and bytes on the wire so far."""
+        moved_bytes = self._clients.sent_bytes + self._clients.received_bytes
+        return self._counts["heard"], sum(self._acked), moved_bytes
+
+    def _unanswered(self) -> int:
+        if not self._plan.speaks:
+            return 0
+        return self._total - sum(self._acked) - self._refused.total()
 
     def _due_s(self, index: int) -> float:
         return self._start_s + index / self._plan.rate
@@ -108,11 +137,15 @@ class Talk:
 
     def _offer(self, index: int, end: int) -> None:
         clients = self._clients
-        speakers = clients.clients[:SPEAKERS]
+        if not self._plan.speaks:
+            self._idle(self._due_s(end) - time.perf_counter())
+            return
         while index < end:
             wait_s = self._due_s(index) - time.perf_counter()
             while wait_s <= 0 and index < end:
-                client = speakers[index % len(speakers)]
+                if index >= self._first:
+                    self._send_ms.append(-wait_s * 1000)
+                client = clients.clients[index % self._speakers]
                 request = im_pb2.SendRequest(
                     receiver=self._plan.group,
                     sequence=f"{self._prefix}{index:0{DIGITS}d}",
@@ -169,7 +202,7 @@ class Talk:
             if index <= newest - SPEAKERS:  # sends in flight on several connections may pass
                 self._counts["out of order"] += 1
             newest = max(newest, index)
-            if index % SPEAKERS == client.index:
+            if self._plan.speaks and index % self._speakers == client.index:
                 continue  # its own, on its own device
             self._counts["heard"] += 1
             if index >= self._first:

@@ -8,8 +8,10 @@ from typing import Any
 
 from bench import procs
 from bench.caller import Caller
+from bench.loader import TIMEOUT_S, GeneratorLimited, Loader
 from bench.measure import Figure
-from bench.scenarios import LOADER_TIMEOUT_S, Loader, Target, knob, users
+from bench.merge import bottleneck
+from bench.target import Target, knob, users
 from proto import im_pb2
 
 MEMBERS = 100
@@ -36,12 +38,12 @@ def groups(target: Target) -> list[Figure]:
 
 
 @contextmanager
-def _caller(target: Target, user: str) -> Iterator[Caller]:
+def open_caller(target: Target, user: str) -> Iterator[Caller]:
     with Caller(target.host, target.ports["tcp"], target.tokens([user])[0]) as caller:
         yield caller
 
 
-def _make(
+def make_group(
     caller: Caller, members: list[str], join_mode: "im_pb2.JoinMode" = im_pb2.INVITATION
 ) -> str:
     """A group of the caller and these members."""
@@ -65,8 +67,8 @@ def _busy(target: Target) -> list[Figure]:
     duration_s = knob("DURATION_S", 10)
     for _ in range(int(knob("ROUNDS", ROUNDS))):
         names = users("group", MEMBERS)
-        with _caller(target, names[0]) as caller:
-            group = _make(caller, names[1:])
+        with open_caller(target, names[0]) as caller:
+            group = make_group(caller, names[1:])
         for rate in (RATE, RATE / 2):
             report, cpu_s = _talk(target, names, group, rate, duration_s)
             lost += report["incomplete"] + report["unanswered"] + sum(report["refused"].values())
@@ -109,7 +111,7 @@ def _talk(
         "quiet_s": quiet_s,
     }
     procs.wait_until_quiet(knob("QUIET_S", 30))
-    with Loader({"group": order}, LOADER_TIMEOUT_S + duration_s) as loader:
+    with Loader({"group": order}, TIMEOUT_S + duration_s) as loader:
         loader.wait_for("connected")
         before = procs.by_name(target.pids)
         loader.wait_for("quiet")
@@ -117,9 +119,14 @@ def _talk(
         idle = {name: (after[name].cpu_s - before[name].cpu_s) for name in after}
         loader.wait_for("measuring")
         before = procs.by_name(target.pids)
+        machine_s, began_s = procs.machine_cpu_s(), time.perf_counter()
         loader.wait_for("measured")
+        machine_s, span_s = procs.machine_cpu_s() - machine_s, time.perf_counter() - began_s
         after = procs.by_name(target.pids)
         report = loader.wait_for("done")
+    why = bottleneck(report, procs.machine_share(machine_s, span_s))
+    if why is not None:
+        raise GeneratorLimited(f"figures withheld: {why}")
     share = duration_s / quiet_s if quiet_s else 0.0
     cpu_s = {name: after[name].cpu_s - before[name].cpu_s - share * idle[name] for name in after}
     return report, cpu_s | {"generator": report["cpu_s"]}
@@ -130,11 +137,11 @@ def _talk(
 
 def _large(target: Target, members: int) -> list[Figure]:
     names = users("large", members)
-    with _caller(target, names[0]) as caller:
+    with open_caller(target, names[0]) as caller:
         started_s = time.monotonic()
-        large = _make(caller, names[1:], im_pb2.OPEN)
+        large = make_group(caller, names[1:], im_pb2.OPEN)
         made_s = time.monotonic() - started_s
-        small = _make(caller, names[1:10], im_pb2.OPEN)
+        small = make_group(caller, names[1:10], im_pb2.OPEN)
         caller.call(im_pb2.PingRequest())
     online = names[:LARGE_ONLINE]
     duration_s = knob("DURATION_S", 10)
@@ -163,7 +170,7 @@ def _joins(target: Target, small: str, large: str) -> list[Figure]:
     """Joins of the two groups in turn, by users who are in neither."""
     took: dict[str, list[float]] = {small: [], large: []}
     for name in users("joiner", JOINS):
-        with _caller(target, name) as caller:
+        with open_caller(target, name) as caller:
             for group, measured in took.items():
                 started_s = time.perf_counter()
                 caller.call(im_pb2.GroupJoinRequest(group=group))
@@ -181,9 +188,9 @@ def _joins(target: Target, small: str, large: str) -> list[Figure]:
 
 def _member_of_many(target: Target, count: int) -> list[Figure]:
     owner, member = users("many", 2)
-    with _caller(target, owner) as caller:
-        made = [_make(caller, [member]) for _ in range(count)]
-        with _caller(target, member) as reader:
+    with open_caller(target, owner) as caller:
+        made = [make_group(caller, [member]) for _ in range(count)]
+        with open_caller(target, member) as reader:
             answer = reader.call(im_pb2.GroupsRequest(limit=200))
             cursors = {one.group: one.version for one in answer.groups}
             while answer.more:

@@ -4,8 +4,11 @@ import statistics
 import time
 
 from bench import procs
+from bench.loader import TIMEOUT_S, GeneratorLimited, Loader
 from bench.measure import Figure
-from bench.scenarios import LOADER_TIMEOUT_S, Loader, Target, knob, send, users
+from bench.merge import CPU_SHARE_MAX
+from bench.sending import send
+from bench.target import Target, knob, users
 
 SETTLE_TIMEOUT_S = 60.0
 FIRST = 50
@@ -43,7 +46,7 @@ def _hold(
         "transport": transport,
     }
     pids = procs.workers(target.platform.pid(process))
-    with Loader({"idle": order}, LOADER_TIMEOUT_S) as loader:
+    with Loader({"idle": order}, TIMEOUT_S) as loader:
         loader.wait_for("ready")  # it reads a line when one arrives, not one that came before
         loader.tell(FIRST)
         loader.wait_for("connected")
@@ -92,17 +95,17 @@ def restart(target: Target) -> list[Figure]:
         "tokens": target.tokens(names),
     }
     try:
-        with Loader({"idle": order}, LOADER_TIMEOUT_S) as loader:
+        with Loader({"idle": order}, TIMEOUT_S) as loader:
             loader.wait_for("ready")
             loader.tell(count)
             loader.wait_for("connected")
-            statements = _statements(target)
+            stores = target.stores.read()
             loader.tell(0)
             loader.wait_for("expecting")
             target.platform.kill(process)
             target.platform.start(process)
             back = loader.wait_for("back")
-            statements = _statements(target) - statements
+            statements = target.stores.since(stores).statements
     finally:
         target.platform.stop(process)
     return [
@@ -113,7 +116,49 @@ def restart(target: Target) -> list[Figure]:
     ]
 
 
-def _statements(target: Target) -> int:
-    """What MariaDB was asked so far."""
-    ((_, count),) = target.mariadb.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
-    return int(str(count))
+def storm(target: Target) -> list[Figure]:
+    """Everybody connects and logs in at the same moment, to a fresh process."""
+    count = int(knob("USERS", 5000))
+    names = users("storm", count)
+    process = "web.storm"
+    target.platform.start(process)
+    order = {
+        "host": target.host,
+        "port": target.platform.port(process),
+        "tokens": target.tokens(names),
+        "at_once_max": count,
+    }
+    try:
+        procs.wait_until_quiet(knob("QUIET_S", 30))
+        with Loader({"idle": order}, TIMEOUT_S) as loader:
+            loader.wait_for("ready")
+            stores = target.stores.read()
+            before = procs.usage(procs.tree(target.platform.pid(process)))
+            machine_s = procs.machine_cpu_s()
+            loader.tell(count)
+            got = loader.wait_for("connected")
+            machine_s = procs.machine_cpu_s() - machine_s
+            after = procs.usage(procs.tree(target.platform.pid(process)))
+            work = target.stores.since(stores)
+    finally:
+        target.platform.stop(process)
+    if got["cpu_share"] > CPU_SHARE_MAX:
+        raise GeneratorLimited(
+            f"figures withheld: the generator used {got['cpu_share']:.2f} of a core"
+        )
+    took, span_s = got["open"], got["span_s"]
+    return [
+        Figure("storm", "connections", count, ""),
+        Figure("storm", "all open after", span_s, "s"),
+        Figure("storm", "open p50", took["p50_ms"], "ms"),
+        Figure("storm", "open p99", took["p99_ms"], "ms"),
+        Figure("storm", "open max", took["max_ms"], "ms"),
+        Figure("storm", "MySQL statements per login", work.statements / count, ""),
+        Figure("storm", "Redis commands per login", work.redis_commands / count, ""),
+        Figure("storm", "CPU of web per login", 1000 * (after.cpu_s - before.cpu_s) / count, "ms"),
+        Figure(
+            "storm", "memory for each", (after.rss_bytes - before.rss_bytes) / count / 1024, "KiB"
+        ),
+        Figure("storm", "CPU of the generator", 100 * got["cpu_share"], "% core"),
+        Figure("storm", "CPU of the machine", 100 * procs.machine_share(machine_s, span_s), "%"),
+    ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from dev.proc import tree as tree
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+PROCESSORS = os.cpu_count() or 1
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 SETTLED_SHARE = 0.01
 SETTLE_POLL_S = 0.5
@@ -45,6 +46,11 @@ def machine_cpu_s() -> float:
         int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     )
     return (user + nice + system + irq + softirq + steal) / TICKS_PER_S
+
+
+def machine_share(cpu_s: float, span_s: float) -> float:
+    """The share of all processors that so many CPU seconds are of a time."""
+    return cpu_s / span_s / PROCESSORS
 
 
 def by_name(pids: Mapping[str, int]) -> dict[str, Usage]:
