@@ -60,7 +60,7 @@ def _chatter_order(target: Target, rate: float, duration_s: float) -> dict[str, 
             "users": names,
             "tokens": target.tokens(names),
             "rate": rate,
-            "warmup_s": WARMUP_S,
+            "warmup_s": knob("WARMUP_S", WARMUP_S),
             "duration_s": duration_s,
             "seed": time.time_ns() // 1_000_000,
         }

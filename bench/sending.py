@@ -102,7 +102,7 @@ def send(
     *,
     loaders: int = 1,
     lockstep: bool = False,
-    warmup_s: float = WARMUP_S,
+    warmup_s: float | None = None,
 ) -> "Sent":
     """Run the sending load and return what it and the processes used.
 
@@ -139,7 +139,7 @@ def send_order(
     transport: str = "websocket",
     *,
     lockstep: bool = False,
-    warmup_s: float = WARMUP_S,
+    warmup_s: float | None = None,
 ) -> dict[str, Any]:
     """What a generator is told for a share of the sending load."""
     time.sleep(0.002)  # names and seeds are made of the millisecond
@@ -152,7 +152,7 @@ def send_order(
             "users": names,
             "tokens": target.tokens(names),
             "rate": rate,
-            "warmup_s": warmup_s,
+            "warmup_s": knob("WARMUP_S", WARMUP_S) if warmup_s is None else warmup_s,
             "duration_s": duration_s,
             "seed": time.time_ns() // 1_000_000,
             "lockstep": lockstep,

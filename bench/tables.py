@@ -5,16 +5,16 @@ from collections.abc import Iterable, Sequence
 
 from bench.measure import Figure
 
-PROCESSES = (
-    "web",
-    "gateway",
-    "worker",
-    "beat",
-    "mariadb",
-    "redis",
-    "the generator",
-    "everything else",
-)
+PROCESSES = {
+    "web": "web",
+    "gateway": "gateway",
+    "worker": "worker",
+    "beat": "beat",
+    "MariaDB": "mariadb",
+    "Redis": "redis",
+    "gen.": "the generator",
+    "others": "everything else",
+}
 PERCENTILES = ("p50", "p90", "p99", "p99.9", "max")
 
 Column = tuple[str, str]
@@ -40,14 +40,12 @@ COSTS: Sequence[Column] = (
     ("CPU ms", "server CPU per message"),
     ("bytes", "bytes of clients per message"),
 )
-CPU: Sequence[Column] = tuple(
-    (name.removeprefix("the ")[:8].split()[0], f"CPU of {name}") for name in PROCESSES
-)
+CPU: Sequence[Column] = tuple((title, f"CPU of {name}") for title, name in PROCESSES.items())
 TABLES: Sequence[tuple[str, Sequence[Column]]] = (
     ("Rates, messages", RATES),
     ("Acks, ms", ACKS),
     ("Pushes, ms", PUSHES),
-    ("Cost of one message", COSTS),
+    ("For one message", COSTS),
     ("CPU, % of a core", CPU),
 )
 NAME_WIDTH = 16

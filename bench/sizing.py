@@ -1,0 +1,157 @@
+"""`python -m bench.sizing [report ...]`: machines for 10 thousand, 1 million, 100 million users.
+
+Derived from the cost per message in `var/bench.json`, or in the given files in its form. What is
+assumed about users is in `Assumptions`; everything else is measured.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEFAULT = Path(__file__).resolve().parent.parent / "var" / "bench.json"
+USERS = (10_000, 1_000_000, 100_000_000)
+DAY_S = 86_400
+KIB_PER_GIB = 1024 * 1024
+BYTES_PER_GIB = 1024**3
+CONNECTIONS_PER_PROCESS = 10_000  # what the scenario `idle` holds on one
+ON_DISK = "on disk, for each row"
+ROWS_OF_ONE_TO_ONE, ROWS_OF_GROUP = 2, 1  # a mailbox each; one log for the group
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """What users do, and how full processes may be."""
+
+    messages_per_user_and_day: float = 40
+    peak_factor: float = 4  # the busiest seconds against the mean of the day
+    online_share: float = 0.3  # of all users, at the peak
+    group_share: float = 0.3  # of the messages
+    group_online: float = 30  # members who are online, for each message to a group
+    use_share: float = 0.6  # of a core, at the peak
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What was measured: CPU in milliseconds for one message, by process."""
+
+    web_ms: float
+    worker_ms: float
+    mysql_ms: float
+    redis_ms: float
+    member_ms: float  # for each further member of a group who is online
+    statements: float
+    connection_kib: float
+    row_bytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What so many users need."""
+
+    users: int
+    online: float
+    messages_per_s: float  # at the peak
+    web_processes: int
+    worker_processes: int
+    mysql_cores: int
+    mysql_statements_per_s: float
+    redis_cores: float  # at the peak; a Redis uses one
+    connections_gib: float
+    rows_per_day: float
+    disk_gib_per_day: float
+
+
+def costs(figures: Iterable[Mapping[str, Any]]) -> Costs:
+    """The costs in a report; `KeyError` names the scenario and figure that is missing."""
+    known = {(figure["scenario"], figure["name"]): figure["value"] for figure in figures}
+    cpu = {
+        name: known["one-to-one", f"CPU of {name} per message"]
+        for name in ("web", "worker", "mariadb", "redis")
+    }
+    small, large = (known[f"group/{size}", "server CPU per message"] for size in (10, 1000))
+    row_bytes = {known[run, "rows"]: n for (run, name), n in known.items() if name == ON_DISK}
+    if not row_bytes:
+        raise KeyError("history", ON_DISK)
+    return Costs(
+        web_ms=cpu["web"],
+        worker_ms=cpu["worker"],
+        mysql_ms=cpu["mariadb"],
+        redis_ms=cpu["redis"],
+        member_ms=max(0.0, large - small) / (1000 - 10),
+        statements=known["one-to-one", "MySQL statements per message"],
+        connection_kib=known["idle", "websocket memory for each"],
+        row_bytes=row_bytes[max(row_bytes)],  # of the largest table,
+    )
+
+
+def size(users: int, cost: Costs, assumed: Assumptions) -> Needs:
+    """What so many users need at their busiest."""
+    per_day = users * assumed.messages_per_user_and_day
+    peak = per_day / DAY_S * assumed.peak_factor
+    online = users * assumed.online_share
+    fan_out_ms = assumed.group_share * assumed.group_online * cost.member_ms
+    busy_s = 1000 * assumed.use_share  # of the CPU milliseconds a second has
+
+    def processes(each_ms: float) -> int:
+        return math.ceil(peak * each_ms / busy_s)
+
+    rows_per_day = per_day * (
+        (1 - assumed.group_share) * ROWS_OF_ONE_TO_ONE + assumed.group_share * ROWS_OF_GROUP
+    )
+    return Needs(
+        users=users,
+        online=online,
+        messages_per_s=peak,
+        web_processes=max(
+            processes(cost.web_ms + fan_out_ms), math.ceil(online / CONNECTIONS_PER_PROCESS)
+        ),
+        worker_processes=processes(cost.worker_ms),
+        mysql_cores=processes(cost.mysql_ms),
+        mysql_statements_per_s=peak * cost.statements,
+        redis_cores=peak * cost.redis_ms / 1000,
+        connections_gib=online * cost.connection_kib / KIB_PER_GIB,
+        rows_per_day=rows_per_day,
+        disk_gib_per_day=rows_per_day * cost.row_bytes / BYTES_PER_GIB,
+    )
+
+
+def table(cost: Costs, assumed: Assumptions) -> str:
+    """The needs side by side."""
+    needs = [size(users, cost, assumed) for users in USERS]
+    lines = [
+        ("users", [f"{n.users:,}" for n in needs]),
+        ("online at the peak", [f"{n.online:,.0f}" for n in needs]),
+        ("messages a second at the peak", [f"{n.messages_per_s:,.0f}" for n in needs]),
+        ("web or gateway processes", [f"{n.web_processes:,}" for n in needs]),
+        ("worker processes", [f"{n.worker_processes:,}" for n in needs]),
+        ("MySQL cores", [f"{n.mysql_cores:,}" for n in needs]),
+        ("MySQL statements a second", [f"{n.mysql_statements_per_s:,.0f}" for n in needs]),
+        ("Redis, of one core", [f"{n.redis_cores:,.3g}" for n in needs]),
+        ("memory of connections, GiB", [f"{n.connections_gib:,.2f}" for n in needs]),
+        ("rows stored a day", [f"{n.rows_per_day:,.0f}" for n in needs]),
+        ("disk a day, GiB", [f"{n.disk_gib_per_day:,.1f}" for n in needs]),
+    ]
+    return "\n".join(f"{name:<30}" + "".join(f"{c:>16}" for c in cells) for name, cells in lines)
+
+
+def main() -> int:
+    files = [Path(name) for name in sys.argv[1:]] or [DEFAULT]
+    try:
+        figures = [figure for path in files for figure in json.loads(path.read_text())]
+        measured = costs(figures)
+    except FileNotFoundError as error:
+        print(f"{error.filename} is not there: run `make bench`", file=sys.stderr)
+        return 1
+    except KeyError as error:
+        print(f"not measured: {error}; run `make bench` with all scenarios", file=sys.stderr)
+        return 1
+    print(table(measured, Assumptions()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
