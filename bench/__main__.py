@@ -4,10 +4,10 @@ Starts a private MariaDB (every commit on disk before its ack) and Redis, and th
 `Procfile` once; prints tables, writes `var/bench.json` and plots beside it, and ends with 1 when a
 target is missed or a scenario failed: also when the load generator was the bottleneck, whose
 figures are withheld.
-To explore: RATE, DURATION_S, WARMUP_S, USERS, ROUNDS, BUSY, MEMBERS and MANY (0: not), ROWS (of history and
-sync), SCALE (of mixed), WAYS (of capacity, such as "tcp comet"), LOADERS (generators of a group),
-WEB_WORKERS, DATABASES, QUIET_S (how long to wait for a quiet machine before each run), and any
-`IM_*` setting.
+To explore: RATE, DURATION_S, WARMUP_S, USERS, ROUNDS, BUSY, MEMBERS and MANY (0: not), ROWS (of
+history and sync), SCALE (of mixed), WAYS (of capacity, such as "tcp comet"), LOADERS (generators of
+one-to-one and sizes), WEB_WORKERS, DATABASES, QUIET_S (how long to wait for a quiet machine before
+each run), and any `IM_*` setting.
 """
 
 import argparse

@@ -27,7 +27,9 @@ CLOSED_RATE_MAX = 20_000.0
 def one_to_one(target: Target) -> list[Figure]:
     """Sustained one-to-one messages: nothing lost, nothing doubled, no growing lag."""
     rate, duration_s = knob("RATE", 4000), knob("DURATION_S", 30)
-    run = send(target, "one-to-one", rate, duration_s, int(knob("USERS", 1000)))
+    loaders = int(knob("LOADERS", 1))
+    people = int(knob("USERS", 1000))
+    run = send(target, "one-to-one", rate, duration_s, people, loaders=loaders)
     report, figure = run.report, run.figure
     return [
         figure("offered", round(report["offered_rate"]), "msg/s", least=rate),
