@@ -150,15 +150,22 @@ def main() -> int:
                     failed = True
     except (ServiceError, PlatformError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
-        return 1
+        failed = True
+    finally:  # what was measured before an interruption is kept
+        report(figures)
+    return int(failed or any(figure.met is False for figure in figures))
+
+
+def report(figures: list[Figure]) -> None:
+    """Print the tables, write the JSON, draw the plots."""
     print(table(figures))
     print(f"\n{tables_of_runs(figures)}")
-    if any(NEIGHBOURS in f.name and f.value > NEIGHBOURS_CPU_PERCENT_MAX for f in figures):
+    busy = [f.value for f in figures if f.name == f"CPU of {NEIGHBOURS}"]
+    if max(busy, default=0) > NEIGHBOURS_CPU_PERCENT_MAX:
         print("Other programs kept this machine busy: latencies are theirs too, run it again.")
     (VAR / "bench.json").write_text(json.dumps([to_json(f) for f in figures], indent=1) + "\n")
     for path in draw(figures, VAR):
         print(f"drawn: {path.relative_to(ROOT)}")
-    return int(failed or any(figure.met is False for figure in figures))
 
 
 if __name__ == "__main__":

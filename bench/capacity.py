@@ -75,7 +75,7 @@ def capacity(target: Target) -> list[Figure]:
 
 
 def _search(target: Target, transport: str, start: float, count: int) -> list[Figure]:
-    duration_s = knob("DURATION_S", 5)
+    duration_s, warmup_s = knob("DURATION_S", 5), knob("WARMUP_S", 2)
     limit_ms = PUSH_P99_MS_MAX + ALLOWED_MS.get(transport, 0.0)
     best: dict[float, Sent] = {}
     points: list[Figure] = []
@@ -84,7 +84,7 @@ def _search(target: Target, transport: str, start: float, count: int) -> list[Fi
     def holds(rate: float) -> bool:
         scenario = f"cap/{'ws' if transport == 'websocket' else transport}"
         try:
-            run = send(target, scenario, rate, duration_s, count, transport, warmup_s=2.0)
+            run = send(target, scenario, rate, duration_s, count, transport, warmup_s=warmup_s)
         except RunFailed as error:
             if isinstance(error, GeneratorLimited):
                 limited.append(rate)

@@ -76,11 +76,13 @@ def ways(target: Target) -> list[Figure]:
 
 def closed(target: Target) -> list[Figure]:
     """A closed loop: so many users, each with one message outstanding."""
-    duration_s = knob("DURATION_S", 6)
+    duration_s, warmup_s = knob("DURATION_S", 6), knob("WARMUP_S", 1)
     figures = []
     for clients in CLOSED_CLIENTS:
         name = f"closed/{clients}"
-        run = send(target, name, CLOSED_RATE_MAX, duration_s, clients, lockstep=True, warmup_s=1.0)
+        run = send(
+            target, name, CLOSED_RATE_MAX, duration_s, clients, lockstep=True, warmup_s=warmup_s
+        )
         figures += run.details()
         figures.append(run.figure("in lockstep", run.report["acked_rate"], "msg/s"))
     return figures
