@@ -7,7 +7,8 @@ from collections.abc import Callable
 from bench.httpusers import POLL_S
 from bench.loader import GeneratorLimited, RunFailed
 from bench.measure import Figure
-from bench.sending import Sent, send
+from bench.sending import send
+from bench.sent import Sent
 from bench.target import Target, knob
 
 PUSH_P99_MS_MAX = 100.0

@@ -42,7 +42,7 @@ class Conversation:
 class HttpConversation(Conversation):
     """The same for users without a connection: a POST for each message."""
 
-    __slots__ = ("_after", "_before", "_user")
+    __slots__ = ("_before", "_user")
 
     def __init__(self, user: HttpUser, receiver: int, name: str, prefix: bytes) -> None:
         super().__init__(user, receiver, name, prefix)

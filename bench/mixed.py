@@ -6,7 +6,8 @@ from typing import Any
 from bench.groups import make_group, open_caller
 from bench.measure import Figure
 from bench.merge import merge
-from bench.sending import WARMUP_S, Sent, per_message, run_together, send_order
+from bench.sending import WARMUP_S, run_together, send_order
+from bench.sent import Sent, per_message
 from bench.sizes import group_figures, group_orders
 from bench.target import Target, knob, users
 

@@ -6,7 +6,8 @@ from typing import Any
 from bench.httpusers import POLL_S
 from bench.loader import TIMEOUT_S, Loader, RunFailed
 from bench.measure import Figure
-from bench.sending import NEIGHBOURS, WARMUP_S, Sent, send
+from bench.sending import WARMUP_S, send
+from bench.sent import NEIGHBOURS, Sent
 from bench.target import Target, knob, users
 
 __all__ = [

@@ -6,7 +6,8 @@ from typing import Any
 from bench.groups import make_group, open_caller
 from bench.measure import Figure
 from bench.merge import merge
-from bench.sending import Sent, run_together
+from bench.sending import run_together
+from bench.sent import Sent
 from bench.target import Target, knob, users
 
 RATES = {10: 200, 100: 60, 1000: 8}
