@@ -20,7 +20,7 @@ PERCENTILES = {
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What one run gave; `messages` are those its costs are divided by."""
+    """What one run gave."""
 
     scenario: str
     duration_s: float
