@@ -19,7 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -54,7 +54,7 @@ from dev.services import MariaDB, Redis, ServiceError
 VAR = ROOT / "var"
 NEIGHBOURS_CPU_PERCENT_MAX = 10
 PROCESSES = ("usercenter", "web", "gateway", "worker", "beat")
-SCENARIOS: dict[str, Callable[[Target], list[Figure]]] = {
+SCENARIOS: dict[str, Callable[[Target], Iterable[Figure]]] = {
     "idle": idle,
     "restart": restart,
     "storm": storm,
@@ -144,7 +144,8 @@ def main() -> int:
                     continue
                 print(f"{name}: {scenario.__doc__}", file=sys.stderr, flush=True)
                 try:
-                    figures += scenario(target)
+                    for figure in scenario(target):  # what came before a failure is kept
+                        figures.append(figure)
                 except (RunFailed, CallFailed, requests.RequestException, TimeoutError) as error:
                     print(f"{name} failed: {error}", file=sys.stderr)
                     failed = True

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from bench.httpusers import POLL_S
 from bench.loader import GeneratorLimited, RunFailed
@@ -14,6 +14,7 @@ from bench.target import Target, knob
 PUSH_P99_MS_MAX = 100.0
 DELIVERED_SHARE_MIN = 0.99
 RATE_MAX = 16_000.0
+RAMP = 1.5
 CLOSE = 1.10
 """The search ends when what is too much is at most this times what was reached."""
 
@@ -27,7 +28,7 @@ ALLOWED_MS = {"http": 1000 * POLL_S}
 def highest(
     holds: Callable[[float], bool], start: float, most: float, close: float = CLOSE
 ) -> float:
-    """The highest rate that holds: doubled while it does, then halved in between.
+    """The highest rate that holds: half as much again while it does, then bisected.
 
     Within the factor `close` of one that does not hold, or `most`; 0 when not even a sixteenth of
     `start` holds. A rate that does not hold is tried twice: machines hiccup.
@@ -38,7 +39,7 @@ def highest(
 
     good, bad = 0.0, start
     while bad <= most and holds_of_two(bad):
-        good, bad = bad, 2 * bad
+        good, bad = bad, RAMP * bad
     bad = min(bad, most)
     while not good and bad > start / 16:
         if holds_of_two(bad / 2):
@@ -65,14 +66,12 @@ def sustained(run: Sent, rate: float, push_p99_ms_max: float) -> bool:
     )
 
 
-def capacity(target: Target) -> list[Figure]:
+def capacity(target: Target) -> Iterator[Figure]:
     """The highest rate whose push p99 stays below 100 ms, by transport."""
-    figures: list[Figure] = []
     wanted = os.environ.get("WAYS", "").split() or list(STARTS)
     for transport in wanted:
         start, count = STARTS[transport]
-        figures += _search(target, transport, knob("RATE", start), int(knob("USERS", count)))
-    return figures
+        yield from _search(target, transport, knob("RATE", start), int(knob("USERS", count)))
 
 
 def _search(target: Target, transport: str, start: float, count: int) -> list[Figure]:

@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,9 +99,8 @@ def ask(target: Target, work: Callable[[Callable[[Caller, Any], Any]], None]) ->
 # ---------------------------------------------------------------- sync
 
 
-def sync(target: Target) -> list[Figure]:
+def sync(target: Target) -> Iterator[Figure]:
     """Catching up after being offline, 1,000 and 100,000 rows behind."""
-    figures = []
     with closing(Rows(target)) as rows:
         for count, people in BEHIND.items():
             count = min(count, int(knob("ROWS", count)))
@@ -117,12 +116,9 @@ def sync(target: Target) -> list[Figure]:
 
             asked = ask(target, catch_up)
             scenario = f"sync/{_short(count)}"
-            figures += [
-                Figure(scenario, "all of it", asked.span_s / people, "s"),
-                Figure(scenario, "rows missing", people * count - got, "rows", most=0),
-                *asked.figures(scenario, got),
-            ]
-    return figures
+            yield Figure(scenario, "all of it", asked.span_s / people, "s")
+            yield Figure(scenario, "rows missing", people * count - got, "rows", most=0)
+            yield from asked.figures(scenario, got)
 
 
 def _catch_up(timed: Callable[[Caller, Any], Any], caller: Caller, cursor: int) -> int:
@@ -138,14 +134,12 @@ def _catch_up(timed: Callable[[Caller, Any], Any], caller: Caller, cursor: int) 
 # ---------------------------------------------------------------- history
 
 
-def history(target: Target) -> list[Figure]:
+def history(target: Target) -> Iterator[Figure]:
     """Paging back through conversations in tables of up to 10 million rows."""
     most = int(knob("ROWS", HISTORY_ROWS))
-    figures = []
     with closing(Rows(target)) as rows:
         for count in sorted({max(most // 100, 1000), max(most // 10, 1000), most}):
-            figures += _page_through(target, rows, count)
-    return figures
+            yield from _page_through(target, rows, count)
 
 
 def _page_through(target: Target, rows: Rows, count: int) -> list[Figure]:

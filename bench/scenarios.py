@@ -1,6 +1,7 @@
 """The scenarios of one-to-one messages and their targets."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from bench.httpusers import POLL_S
@@ -61,32 +62,28 @@ def latency(target: Target) -> list[Figure]:
     ]
 
 
-def ways(target: Target) -> list[Figure]:
+def ways(target: Target) -> Iterator[Figure]:
     """The same messages over WebSocket, TCP, Comet, and POSTs with a poll of the receiver."""
     duration_s = knob("DURATION_S", 8)
-    figures = []
     for transport, (usual, people) in WAYS.items():
         rate, count = knob("RATE", usual), int(knob("USERS", people))
         run = send(
             target, f"ways/{SHORT.get(transport, transport)}", rate, duration_s, count, transport
         )
-        figures += run.details(push_p50_ms={}, push_p99_ms={})
-    figures.append(Figure("ways/http", "receivers poll every", POLL_S, "s"))
-    return figures
+        yield from run.details(push_p50_ms={}, push_p99_ms={})
+    yield Figure("ways/http", "receivers poll every", POLL_S, "s")
 
 
-def closed(target: Target) -> list[Figure]:
+def closed(target: Target) -> Iterator[Figure]:
     """A closed loop: so many users, each with one message outstanding."""
     duration_s, warmup_s = knob("DURATION_S", 6), knob("WARMUP_S", 1)
-    figures = []
     for clients in CLOSED_CLIENTS:
         name = f"closed/{clients}"
         run = send(
             target, name, CLOSED_RATE_MAX, duration_s, clients, lockstep=True, warmup_s=warmup_s
         )
-        figures += run.details()
-        figures.append(run.figure("in lockstep", run.report["acked_rate"], "msg/s"))
-    return figures
+        yield from run.details()
+        yield run.figure("in lockstep", run.report["acked_rate"], "msg/s")
 
 
 def to_json(figure: Figure) -> dict[str, Any]:

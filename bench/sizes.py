@@ -1,6 +1,7 @@
 """What one message costs in groups of 10, 100 and 1,000 members who are all online."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from bench.groups import make_group, open_caller
@@ -16,10 +17,9 @@ RATES = {10: 200, 100: 60, 1000: 8}
 REST_S = 4.0
 
 
-def sizes(target: Target) -> list[Figure]:
+def sizes(target: Target) -> Iterator[Figure]:
     """Messages to groups of 10, 100 and 1,000, everybody online: what each of them costs."""
     duration_s = knob("DURATION_S", 10)
-    figures: list[Figure] = []
     for size, rate in RATES.items():
         names = users("size", size)
         with open_caller(target, names[0]) as caller:
@@ -28,10 +28,9 @@ def sizes(target: Target) -> list[Figure]:
         orders = group_orders(target, names, group, knob("RATE", rate), duration_s, loaders)
         ran = run_together(target, orders, duration_s, REST_S)
         ran.check()
-        figures += group_figures(
+        yield from group_figures(
             Sent(f"group/{size}", ran.span_s, merge(ran.reports), ran.cpu_s, ran.work)
         )
-    return figures
 
 
 def group_orders(

@@ -55,7 +55,7 @@ def all_arrived(figures: list[Figure]) -> bool:
 
 
 def test_messages_arrive_on_every_way(target: Target) -> None:
-    figures = ways(target)
+    figures = list(ways(target))
     assert all_arrived(figures)
     assert set(values(figures, "push p99")) == {"ways/ws", "ways/tcp", "ways/comet", "ways/http"}
     # Both mailboxes got their row, and Redis was asked for each message.
@@ -65,7 +65,7 @@ def test_messages_arrive_on_every_way(target: Target) -> None:
 
 def test_who_waits_for_acks_gets_them(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.scenarios.CLOSED_CLIENTS", (2, 10))
-    figures = closed(target)
+    figures = list(closed(target))
     assert all_arrived(figures)
     assert all(rate > 0 for rate in values(figures, "in lockstep").values())
 
@@ -78,7 +78,7 @@ def test_two_generators_share_the_members_of_a_group(
     monkeypatch.setattr("bench.sizes.RATES", {10: 20, 100: 20})
     monkeypatch.setattr("bench.sizes.REST_S", 0.2)
     # When some of them speak
-    figures = sizes(target)
+    figures = list(sizes(target))
     # Then all others hear it, whosever members they are
     assert all_arrived(figures)
     delivered, offered = values(figures, "delivered"), values(figures, "offered")
@@ -93,7 +93,7 @@ def test_all_kinds_of_load_run_at_once(target: Target) -> None:
 
 def test_rows_made_by_sql_are_read_like_any(target: Target, tmp_path: Path) -> None:
     # Given mailboxes and tables filled by SQL, when they are read page by page
-    figures = sync(target) + history(target)
+    figures = [*sync(target), *history(target)]
     # Then everything is there, and what pages cost can be drawn against rows
     assert all_arrived(figures)
     assert values(figures, "rows")["history/3k"] == 3000
@@ -105,5 +105,5 @@ def test_a_search_finds_a_rate(target: Target, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("WAYS", "tcp")
     monkeypatch.setattr("bench.capacity.RATE_MAX", 30.0)
     monkeypatch.setattr("bench.capacity.PUSH_P99_MS_MAX", math.inf)
-    figures = capacity(target)
+    figures = list(capacity(target))
     assert values(figures, "tcp")["capacity"] == 30

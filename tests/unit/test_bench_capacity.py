@@ -27,7 +27,7 @@ def test_the_result_holds_and_little_more_does_not(limit: float) -> None:
 def test_nothing_is_tried_above_the_most() -> None:
     found, tried = search(1e9)
     assert max(tried) <= 16_000
-    assert found == 16_000
+    assert 16_000 / CLOSE < found <= 16_000
 
 
 def test_a_server_that_holds_nothing_has_no_rate() -> None:
