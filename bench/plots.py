@@ -12,6 +12,7 @@ from bench.measure import Figure
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # what draws must be chosen before
+from matplotlib.ticker import StrMethodFormatter
 
 POINT = re.compile(r"(\w+) at (\d+): (ack|push) (p50|p99)")
 ROWS_OF = {"k": 1_000, "M": 1_000_000}
@@ -40,13 +41,14 @@ def draw(figures: Iterable[Figure], folder: Path) -> list[Path]:
 
 
 def rate_lines(figures: Iterable[Figure]) -> Lines:
-    """Latency (ms) against offered rate, from the probes of the capacity search."""
-    lines: dict[str, list[tuple[float, float]]] = {}
+    """Latency (ms) against offered rate, the best of the capacity search's tries at each."""
+    lines: dict[str, dict[float, float]] = {}
     for figure in figures:
         if found := POINT.fullmatch(figure.name):
             transport, rate, what, share = found.groups()
-            lines.setdefault(f"{transport} {what} {share}", []).append((float(rate), figure.value))
-    return {name: sorted(points) for name, points in lines.items()}
+            line = lines.setdefault(f"{transport} {what} {share}", {})
+            line[float(rate)] = min(figure.value, line.get(float(rate), math.inf))
+    return {name: sorted(points.items()) for name, points in lines.items()}
 
 
 def size_lines(figures: Iterable[Figure]) -> Lines:
@@ -85,6 +87,9 @@ def _count(short: str) -> float:
 def _save(path: Path, draw_one: Callable[[Any, Lines], None], lines: Lines) -> None:
     figure, axes = pyplot.subplots(figsize=INCHES, layout="constrained")
     draw_one(axes, lines)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:,g}"))
     axes.grid(which="major", alpha=0.4)
     axes.legend()
     figure.savefig(path, dpi=DOTS_PER_INCH)

@@ -42,6 +42,7 @@ def test_figures_become_the_lines_of_plots() -> None:
     figures = [
         Figure("capacity", "tcp at 4000: push p99", 80, "ms"),
         Figure("capacity", "tcp at 500: push p99", 8, "ms"),
+        Figure("capacity", "tcp at 4000: push p99", 90, "ms"),  # tried twice
         Figure("group/1000", "push p50", 15, "ms"),
         Figure("group/10", "push p50", 4, "ms"),
         Figure("history/10M", "page p50", 3, "ms"),
