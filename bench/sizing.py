@@ -1,19 +1,22 @@
 """`python -m bench.sizing [report ...]`: machines for 10 thousand, 1 million, 100 million users.
 
 Derived from the cost per message in `var/bench.json`, or in the given files in its form. What is
-assumed about users is in `Assumptions`; everything else is measured.
+assumed about users is in `Assumptions`; everything else is measured. A message costs less the more
+of them one process has in a second, because batches grow: between the rates of the scenarios
+`latency` and `one-to-one` the cost follows a power of the rate, outside of them it stays.
 """
 
 import json
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 DEFAULT = Path(__file__).resolve().parent.parent / "var" / "bench.json"
 USERS = (10_000, 1_000_000, 100_000_000)
+PROCESSES = ("web", "worker", "mariadb", "redis")
 DAY_S = 86_400
 KIB_PER_GIB = 1024 * 1024
 BYTES_PER_GIB = 1024**3
@@ -35,15 +38,31 @@ class Assumptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
-    """What was measured: CPU in milliseconds for one message, by process."""
+class MessageCost:
+    """What one message took at a rate: CPU in milliseconds by process, and statements."""
 
+    rate: float  # messages a second of one process
     web_ms: float
     worker_ms: float
     mysql_ms: float
     redis_ms: float
-    member_ms: float  # for each further member of a group who is online
     statements: float
+
+    def towards(self, other: "MessageCost", rate: float) -> "MessageCost":
+        """The cost at a rate between this one and the other's, on a straight line of logarithms."""
+        share = math.log(rate / self.rate) / math.log(other.rate / self.rate)
+        share = min(1.0, max(0.0, share))
+        mine, theirs = astuple(self), astuple(other)
+        return MessageCost(*(a * (b / a) ** share for a, b in zip(mine, theirs, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What was measured."""
+
+    few: MessageCost
+    many: MessageCost
+    member_ms: float  # CPU of web for each further member of a group who is online
     connection_kib: float
     row_bytes: float
 
@@ -68,23 +87,31 @@ class Needs:
 def costs(figures: Iterable[Mapping[str, Any]]) -> Costs:
     """The costs in a report; `KeyError` names the scenario and figure that is missing."""
     known = {(figure["scenario"], figure["name"]): figure["value"] for figure in figures}
-    cpu = {
-        name: known["one-to-one", f"CPU of {name} per message"]
-        for name in ("web", "worker", "mariadb", "redis")
-    }
     small, large = (known[f"group/{size}", "server CPU per message"] for size in (10, 1000))
     row_bytes = {known[run, "rows"]: n for (run, name), n in known.items() if name == ON_DISK}
     if not row_bytes:
         raise KeyError("history", ON_DISK)
     return Costs(
-        web_ms=cpu["web"],
-        worker_ms=cpu["worker"],
-        mysql_ms=cpu["mariadb"],
-        redis_ms=cpu["redis"],
+        few=message_cost(known, "latency"),
+        many=message_cost(known, "one-to-one"),
         member_ms=max(0.0, large - small) / (1000 - 10),
-        statements=known["one-to-one", "MySQL statements per message"],
         connection_kib=known["idle", "websocket memory for each"],
         row_bytes=row_bytes[max(row_bytes)],  # of the largest table,
+    )
+
+
+def message_cost(known: Mapping[tuple[str, str], float], scenario: str) -> MessageCost:
+    """What one message took in this scenario."""
+    web, worker, mysql, redis = (
+        known[scenario, f"CPU of {name} per message"] for name in PROCESSES
+    )
+    return MessageCost(
+        rate=known[scenario, "offered"],
+        web_ms=web,
+        worker_ms=worker,
+        mysql_ms=mysql,
+        redis_ms=redis,
+        statements=known[scenario, "MySQL statements per message"],
     )
 
 
@@ -94,11 +121,16 @@ def size(users: int, cost: Costs, assumed: Assumptions) -> Needs:
     peak = per_day / DAY_S * assumed.peak_factor
     online = users * assumed.online_share
     fan_out_ms = assumed.group_share * assumed.group_online * cost.member_ms
-    busy_s = 1000 * assumed.use_share  # of the CPU milliseconds a second has
+    busy_ms = 1000 * assumed.use_share  # of the CPU milliseconds a second has
 
     def processes(each_ms: float) -> int:
-        return math.ceil(peak * each_ms / busy_s)
+        return math.ceil(peak * each_ms / busy_ms)
 
+    web, wanted = 0, max(1, math.ceil(online / CONNECTIONS_PER_PROCESS))
+    while web < wanted:  # more processes have fewer messages each, which then cost more
+        web = wanted
+        each = cost.few.towards(cost.many, peak / web)
+        wanted = processes(each.web_ms + fan_out_ms)
     rows_per_day = per_day * (
         (1 - assumed.group_share) * ROWS_OF_ONE_TO_ONE + assumed.group_share * ROWS_OF_GROUP
     )
@@ -106,13 +138,11 @@ def size(users: int, cost: Costs, assumed: Assumptions) -> Needs:
         users=users,
         online=online,
         messages_per_s=peak,
-        web_processes=max(
-            processes(cost.web_ms + fan_out_ms), math.ceil(online / CONNECTIONS_PER_PROCESS)
-        ),
-        worker_processes=processes(cost.worker_ms),
-        mysql_cores=processes(cost.mysql_ms),
-        mysql_statements_per_s=peak * cost.statements,
-        redis_cores=peak * cost.redis_ms / 1000,
+        web_processes=web,
+        worker_processes=processes(each.worker_ms),
+        mysql_cores=processes(each.mysql_ms),
+        mysql_statements_per_s=peak * each.statements,
+        redis_cores=peak * each.redis_ms / 1000,
         connections_gib=online * cost.connection_kib / KIB_PER_GIB,
         rows_per_day=rows_per_day,
         disk_gib_per_day=rows_per_day * cost.row_bytes / BYTES_PER_GIB,

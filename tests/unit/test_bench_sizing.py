@@ -4,18 +4,11 @@ from typing import Any
 
 import pytest
 
-from bench.sizing import Assumptions, Costs, costs, size, table
+from bench.sizing import Assumptions, Costs, MessageCost, costs, size, table
 
-COST = Costs(
-    web_ms=0.2,
-    worker_ms=0.1,
-    mysql_ms=0.15,
-    redis_ms=0.05,
-    member_ms=0.01,
-    statements=3,
-    connection_kib=8,
-    row_bytes=512,
-)
+FEW = MessageCost(rate=100, web_ms=0.8, worker_ms=0.4, mysql_ms=0.6, redis_ms=0.2, statements=12)
+MANY = MessageCost(rate=1600, web_ms=0.2, worker_ms=0.1, mysql_ms=0.15, redis_ms=0.05, statements=3)
+COST = Costs(few=FEW, many=MANY, member_ms=0.01, connection_kib=8, row_bytes=512)
 ASSUMED = Assumptions(
     messages_per_user_and_day=86.4,
     peak_factor=5,
@@ -32,10 +25,17 @@ def figure(scenario: str, name: str, value: float) -> dict[str, Any]:
 
 REPORT = [
     *(
-        figure("one-to-one", f"CPU of {name} per message", value)
-        for name, value in (("web", 0.2), ("worker", 0.1), ("mariadb", 0.15), ("redis", 0.05))
+        figure(scenario, name, value)
+        for scenario, cost in (("latency", FEW), ("one-to-one", MANY))
+        for name, value in (
+            ("offered", cost.rate),
+            ("CPU of web per message", cost.web_ms),
+            ("CPU of worker per message", cost.worker_ms),
+            ("CPU of mariadb per message", cost.mysql_ms),
+            ("CPU of redis per message", cost.redis_ms),
+            ("MySQL statements per message", cost.statements),
+        )
     ),
-    figure("one-to-one", "MySQL statements per message", 3),
     figure("group/10", "server CPU per message", 2.0),
     figure("group/1000", "server CPU per message", 11.9),
     figure("idle", "websocket memory for each", 8),
@@ -50,10 +50,12 @@ def test_costs_are_those_of_the_report() -> None:
     found = costs(REPORT)
     assert found.member_ms == pytest.approx(COST.member_ms)
     assert found.row_bytes == 512  # of the largest table
-    assert (found.web_ms, found.redis_ms, found.connection_kib) == (0.2, 0.05, 8)
+    assert (found.few, found.many, found.connection_kib) == (FEW, MANY, 8)
 
 
-@pytest.mark.parametrize("missing", ["one-to-one", "group/10", "group/1000", "idle", "history"])
+@pytest.mark.parametrize(
+    "missing", ["latency", "one-to-one", "group/10", "group/1000", "idle", "history"]
+)
 def test_a_scenario_that_was_not_run_is_named(missing: str) -> None:
     left = [
         one for one in REPORT if missing not in (one["scenario"], one["scenario"].split("/")[0])
@@ -66,13 +68,13 @@ def test_a_million_users_by_hand() -> None:
     # Given 1,000,000 users: 86.4 messages a day each are 1,000 a second, 5,000 at the peak
     needs = size(1_000_000, COST, ASSUMED)
     assert needs.messages_per_s == pytest.approx(5000)
-    # Then a message costs web 0.2 ms and half of them 20 times 0.01 ms: 1.5 s of CPU a second,
-    # with processes half full 3; 250,000 connections at 10,000 each need 25
+    # Then 250,000 connections at 10,000 each need 25 processes with 200 messages a second each:
+    # twice the rate of few, a quarter of the way to 16 times; costs fall by 4 ** 0.25 = sqrt(2)
     assert needs.web_processes == 25
-    assert needs.worker_processes == 1
-    assert needs.mysql_cores == 2
-    assert needs.redis_cores == pytest.approx(0.25)
-    assert needs.mysql_statements_per_s == pytest.approx(15_000)
+    assert needs.worker_processes == 3  # 5,000 times 0.283 ms, processes half full
+    assert needs.mysql_cores == 5  # 5,000 times 0.424 ms
+    assert needs.redis_cores == pytest.approx(5 * 0.2 / 2**0.5)
+    assert needs.mysql_statements_per_s == pytest.approx(5000 * 12 / 2**0.5)
     assert needs.connections_gib == pytest.approx(250_000 * 8 / 1024**2)
     # And 86.4 million messages a day are 1.5 rows each
     assert needs.rows_per_day == pytest.approx(129_600_000)
@@ -82,8 +84,16 @@ def test_a_million_users_by_hand() -> None:
 def test_processes_follow_the_messages_where_these_need_more() -> None:
     busy = Assumptions(messages_per_user_and_day=8640, peak_factor=5, online_share=0.01)
     needs = size(10_000, COST, busy)
-    # 5,000 messages a second of 0.2 + 0.3 * 30 * 0.01 ms are 1.45 s, at 0.6 of a core each
+    # 5,000 messages a second of 0.2 + 0.3 * 30 * 0.01 ms are 1.45 s, at 0.6 of a core each: 3
+    # processes, which have more than 1,600 messages a second
     assert needs.web_processes == 3
+
+
+def test_costs_stay_what_they_are_outside_of_the_measured_rates() -> None:
+    assert FEW.towards(MANY, 1) == FEW
+    beyond = FEW.towards(MANY, 1e6)
+    assert beyond.web_ms == pytest.approx(MANY.web_ms)
+    assert FEW.towards(MANY, 400).statements == pytest.approx(6)  # half way
 
 
 def test_the_table_fits_the_page() -> None:
