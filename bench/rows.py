@@ -116,8 +116,8 @@ class Rows:
         """Put a table of `count` rows in the place of a shard's, and the old one back at the end.
 
         Conversations of every owner with `peers` others, evenly spread over the table as time
-        spreads them, each row the owner's or the peer's in turn. Indexes are made at the end: row
-        by row it would take an hour.
+        spreads them, each row the owner's or the peer's in turn. Indexes are made at the end: that
+        takes half the time.
         """
         first = self.reserve(shard, count)
         place, conversations = shard.database, len(owners) * peers
