@@ -6,6 +6,7 @@
 #   dev/setup.sh run      what `make run` needs: the servers and Python
 #   dev/setup.sh lint     Python and Node, without servers and browser
 #   dev/setup.sh python   Python alone
+#   dev/setup.sh peer     what `make bench-peer` needs: as `run`, and ejabberd
 #
 # Nothing that is already there is changed, and no server is left running.
 set -eu
@@ -25,6 +26,11 @@ find_python() {
     done
 }
 
+# Prints where Erlang keeps its MySQL driver; Debian has one folder for all architectures, or each.
+find_erlang_mysql() {
+    ls -d /usr/lib/erlang/lib/p1_mysql-* /usr/lib/*/erlang/lib/p1_mysql-* 2>/dev/null || true
+}
+
 missing_packages() {
     local python
     if [ ! -x .venv/bin/python ]; then
@@ -40,7 +46,11 @@ missing_packages() {
         command -v haproxy >/dev/null || echo haproxy # for the tests of deploy/
         command -v chromium >/dev/null || echo chromium # for the tests of the chat page
     fi
-    [ "$1" = all ] || [ "$1" = run ] || return 0
+    if [ "$1" = peer ]; then
+        command -v ejabberdctl >/dev/null || echo ejabberd
+        [ -n "$(find_erlang_mysql)" ] || echo erlang-p1-mysql
+    fi
+    [ "$1" = all ] || [ "$1" = run ] || [ "$1" = peer ] || return 0
     command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null || echo mariadb-server
     command -v redis-server >/dev/null || echo redis-server
 }
@@ -90,6 +100,7 @@ install_packages() {
             mariadb-server) "${root[@]}" systemctl disable --now --quiet mariadb || true ;;
             redis-server) "${root[@]}" systemctl disable --now --quiet redis-server || true ;;
             haproxy) "${root[@]}" systemctl disable --now --quiet haproxy || true ;;
+            ejabberd) "${root[@]}" systemctl disable --now --quiet ejabberd epmd.socket || true ;;
         esac
     done
 }
