@@ -39,11 +39,6 @@ class Ejabberd(Service):
                 cursor.executemany("INSERT INTO users (username, password) VALUES (%s, %s)", rows)
         return [f"{user} {self._password}" for user in users]
 
-    def archived(self) -> int:
-        """Number of rows in the archive."""
-        ((count,),) = self._mariadb.execute(f"SELECT COUNT(*) FROM {DATABASE}.archive")
-        return int(str(count))
-
     def _connect(self) -> "pymysql.Connection[pymysql.cursors.Cursor]":
         parts = urlsplit(self._mariadb.url(DATABASE))
         return pymysql.connect(

@@ -86,7 +86,10 @@ class Offer:
     def _offer(self, end: int) -> None:
         """Send the messages up to `end` (exclusive) as they fall due, unless it is hopeless."""
         clients, letters, clock, count = (
-            self._clients, self._letters, time.perf_counter, len(self._letters),
+            self._clients,
+            self._letters,
+            time.perf_counter,
+            len(self._letters),
         )
         index, first = self._sent, self._first
         while index < end and not self._hopeless:

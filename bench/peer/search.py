@@ -1,14 +1,21 @@
 """The highest rate a server sustains, found by trying rates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 TRIES_MAX = 14
+PUSH_P99_MS_MAX = 100.0
+DELIVERED_SHARE_MIN = 0.99
+GENERATOR_SHARE_MAX = 0.85
+"""Of one core: above, the generator may be what is measured, and the rate does not count."""
+
+ROWS_SHARE_MIN = 0.999
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """What one rate gave."""
+    """What one rate gave; `cost` is for each message."""
 
     rate: float
     sustained: bool
@@ -16,8 +23,23 @@ class Try:
     push_p99_ms: float = 0.0
     heard_rate: float = 0.0
     generator_share: float = 0.0
-    per_message: dict[str, float] = field(default_factory=dict)
-    why: str = ""
+    cost: dict[str, float] = field(default_factory=dict)
+
+
+def faults(report: Mapping[str, Any], rate: float, rows: float, rows_least: float) -> list[str]:
+    """Why the rate does not count as sustained; nothing where it does. `rows`: per message."""
+    wanted = DELIVERED_SHARE_MIN * rate * report["audience"]
+    checks = {
+        "gave up": report["cut_short"],
+        "fell behind": report["heard_rate"] < wanted,
+        "lost": report["lost"],
+        "doubled": report["doubled"],
+        "refused": report["refused"],
+        "not archived": rows < ROWS_SHARE_MIN * rows_least,
+        "too slow": not report["push"]["p99_ms"] <= PUSH_P99_MS_MAX,
+        "the generator was too busy": report["cpu_share"] > GENERATOR_SHARE_MAX,
+    }
+    return [name for name, found in checks.items() if found]
 
 
 def highest(probe: Callable[[float], Try], start: float, step: float, close: float) -> Try | None:

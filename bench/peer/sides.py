@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.__main__ import PROCESSES
 from bench.caller import Caller
+from bench.peer.comparison import OURS, PEER
 from bench.peer.ejabberd import Ejabberd
 from bench.peer.load import XMPP
 from bench.peer.xmpp import ROOMS
@@ -22,6 +23,8 @@ class Side(ABC):
     """One server. Only one runs at a time; MariaDB and Redis stay up for both."""
 
     name: str
+    rows: Mapping[str, int]
+    """Rows a message must write at least: `one` to one, in a `group`."""
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -54,7 +57,8 @@ class Side(ABC):
 class Ours(Side):
     """The platform, over TCP or WebSocket."""
 
-    name = "ours"
+    name = OURS
+    rows: Mapping[str, int] = {"one": 1, "group": 1}  # and a copy where mailboxes lie apart
 
     def __init__(self, target: Target, transport: str) -> None:
         self._target = target
@@ -94,7 +98,8 @@ class Ours(Side):
 class Peer(Side):
     """ejabberd, over TCP."""
 
-    name = "ejabberd"
+    name = PEER
+    rows: Mapping[str, int] = {"one": 2, "group": 1}
 
     def __init__(self, ejabberd: Ejabberd) -> None:
         self._ejabberd = ejabberd

@@ -1,0 +1,98 @@
+"""The comparison's search for the highest rate, its verdict on one rate, and its ratios."""
+
+from typing import Any
+
+import pytest
+
+from bench.peer.comparison import OURS, PEER, Round, compare
+from bench.peer.ejabberd import statements
+from bench.peer.search import Try, faults, highest
+
+GOOD: dict[str, Any] = {
+    "cut_short": False,
+    "audience": 1,
+    "heard_rate": 1000.0,
+    "lost": 0,
+    "doubled": 0,
+    "refused": {},
+    "push": {"p99_ms": 20.0},
+    "cpu_share": 0.2,
+}
+
+
+@pytest.mark.parametrize("start", [100.0, 900.0, 1000.0, 1001.0, 20_000.0])
+@pytest.mark.parametrize("step", [1.12, 1.4])
+def test_a_search_ends_close_below_what_is_sustained(start: float, step: float) -> None:
+    # Given a server that sustains 1,000 a second
+    tried = []
+
+    def probe(rate: float) -> Try:
+        tried.append(rate)
+        return Try(rate, sustained=rate <= 1000)
+
+    # When the search starts anywhere within a dozen steps
+    best = highest(probe, start if step > 1.2 else 1000 + (start - 1000) / 100, step, 1.05)
+
+    # Then it finds the rate to five percent, and never tries what it knows
+    assert best is not None
+    assert 1000 / 1.05 <= best.rate <= 1000
+    assert len(set(tried)) == len(tried)
+
+
+def test_a_search_that_nothing_satisfies_gives_up() -> None:
+    assert highest(lambda rate: Try(rate, sustained=False), 100, 1.4, 1.05) is None
+
+
+def test_a_good_run_has_no_faults() -> None:
+    assert faults(GOOD, 1000, 2.0, 2) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"cut_short": True}, "gave up"),
+        ({"heard_rate": 985.0}, "fell behind"),
+        ({"audience": 99}, "fell behind"),
+        ({"lost": 1}, "lost"),
+        ({"doubled": 1}, "doubled"),
+        ({"refused": {"BUSY": 1}}, "refused"),
+        ({"push": {"p99_ms": 100.1}}, "too slow"),
+        ({"push": {"p99_ms": float("nan")}}, "too slow"),
+        ({"cpu_share": 0.9}, "the generator was too busy"),
+    ],
+)
+def test_each_fault_is_found(change: dict[str, Any], fault: str) -> None:
+    assert faults(GOOD | change, 1000, 2.0, 2) == [fault]
+
+
+def test_messages_missing_in_the_archive_are_a_fault() -> None:
+    assert faults(GOOD, 1000, 1.99, 2) == ["not archived"]
+
+
+def test_ratios_are_those_of_the_medians_of_all_rounds() -> None:
+    # Given three rounds of both
+    rounds = [
+        Round(side, serial_ms=ms, one=Try(rate, sustained=True))
+        for side, ms, rate in [
+            (PEER, 1.0, 1000),
+            (OURS, 2.0, 2500),
+            (PEER, 9.0, 1200),
+            (OURS, 4.0, 2000),
+            (PEER, 1.1, 900),
+            (OURS, 2.2, 100),
+        ]
+    ]
+
+    # When they are compared
+    figures = {(each.scenario, each.name): each for each in compare(rounds)}
+
+    # Then the medians make the ratios, and what was not measured is absent
+    assert figures["one-to-one", "highest rate: ratio"].value == pytest.approx(2.0)
+    assert figures["one-to-one", "highest rate: ratio"].met
+    assert figures["serial", "push p50: ratio"].value == pytest.approx(2.0)
+    assert not [each for each in figures if each[0] in ("idle", "group")]
+
+
+def test_a_schema_is_cut_into_statements() -> None:
+    script = "-- a; comment\nCREATE TABLE a (\n  b int\n);\n\nCREATE INDEX i ON a(b);\n-- end\n"
+    assert statements(script) == ["CREATE TABLE a (\n  b int\n)", "CREATE INDEX i ON a(b)"]
