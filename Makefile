@@ -10,10 +10,10 @@ JS := client/js
 PROTOC_ES := $(PY) -m grpc_tools.protoc -Iproto --es_opt=target=ts,import_extension=js \
 	--plugin=protoc-gen-es=$(JS)/node_modules/.bin/protoc-gen-es proto/im.proto
 
-.PHONY: help run test lint fmt proto docs page bench chaos setup clean
+.PHONY: help run test lint fmt proto docs page bench bench-peer chaos setup clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 run: ## start everything; Ctrl-C stops it, data stays in var/
 	@dev/setup.sh run
@@ -67,6 +67,10 @@ page: ## build the chat page, client/page, into web/static
 
 bench: setup ## measure; SCENARIOS="name ..." narrows it
 	@$(PY) -m bench $(SCENARIOS)
+
+bench-peer: ## measure beside ejabberd, 20 minutes; WORKLOADS="name ..." narrows it
+	@dev/setup.sh peer
+	@$(PY) -m bench.peer $(WORKLOADS)
 
 chaos: setup ## break a platform and check every promise; DURATION_S=, SEED=
 	@$(PY) -m chaos

@@ -5,7 +5,7 @@ MariaDB and the platform, never both at a time, each with the same users, texts,
 generator. Prints a table, writes `var/bench-peer.json`, and ends with 1 when a target is missed.
 To explore: ROUNDS, RATE (only this one, no search), DURATION_S, USERS, IDLE (connections), SERIAL
 (messages), CLOSE (how close a search gets), TRANSPORT (ours: tcp, websocket), SQL_POOL
-(ejabberd's connections to MariaDB), and what `python -m bench` knows.
+(ejabberd's connections to MariaDB), SIDE (ours, ejabberd), and what `python -m bench` knows.
 """
 
 import argparse
@@ -50,6 +50,8 @@ def rounds(target: Target, wanted: Sequence[str]) -> Iterator[Round]:
     folder = VAR / "bench-peer" / "ejabberd"
     ejabberd = Ejabberd(folder, target.mariadb, sql_pool_size=int(knob("SQL_POOL", SQL_POOL)))
     sides: tuple[Side, ...] = (Peer(ejabberd), Ours(target, os.environ.get("TRANSPORT", "tcp")))
+    if only := os.environ.get("SIDE"):
+        sides = tuple(side for side in sides if side.name == only)
     starts = dict(START)
     step = FIRST_STEP
     for number in range(int(knob("ROUNDS", 3))):

@@ -22,7 +22,7 @@ class Round:
 
 
 def compare(rounds: Sequence[Round]) -> list[Figure]:
-    """All figures of what was measured on both."""
+    """All figures of what was measured; ratios of what was on both."""
     return [
         *_ratio(
             rounds, "one-to-one", "highest rate", "msg/s", lambda r: _of(r.one, "rate"), least=2
@@ -56,15 +56,16 @@ def _ratio(
     get: Callable[[Round], float | None],
     **target: float,
 ) -> list[Figure]:
-    """The medians of both, and ours in shares of theirs."""
+    """The medians, and ours in shares of theirs."""
     values = {side: _values(rounds, side, get) for side in (OURS, PEER)}
-    if not all(values.values()):
-        return []
-    medians = {side: statistics.median(each) for side, each in values.items()}
-    return [
-        *(Figure(scenario, f"{name}, {side}", median, unit) for side, median in medians.items()),
-        Figure(scenario, f"{name}: ratio", medians[OURS] / medians[PEER], "", **target),
+    medians = {side: statistics.median(each) for side, each in values.items() if each}
+    figures = [
+        Figure(scenario, f"{name}, {side}", median, unit) for side, median in medians.items()
     ]
+    if len(medians) == len(values):
+        ratio = medians[OURS] / medians[PEER]
+        figures.append(Figure(scenario, f"{name}: ratio", ratio, "", **target))
+    return figures
 
 
 def _details(

@@ -21,7 +21,7 @@ CLOSE = 1.05
 USERS, MEMBERS, IDLE, SERIAL = 1000, 100, 5000, 400
 IDLE_FIRST = 50  # connections before memory is read: pools and caches of the first do not count
 SETTLE_TIMEOUT_S = 30.0
-STATUS = {"statements": "Questions", "rows": "Handler_write", "commits": "Handler_commit"}
+STATUS = {"statements": "Questions", "rows": "Handler_write", "log syncs": "Innodb_data_fsyncs"}
 
 
 @dataclass(frozen=True, slots=True)
