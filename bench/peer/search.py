@@ -26,7 +26,15 @@ class Try:
     cost: dict[str, float] = field(default_factory=dict)
 
 
-def faults(report: Mapping[str, Any], rate: float, rows: float, rows_least: float) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """When a rate counts as sustained, beside that nothing is lost, doubled or refused."""
+
+    rows: float  # in tables, for each message, at least
+    push_p99_ms: float = PUSH_P99_MS_MAX
+
+
+def faults(report: Mapping[str, Any], rate: float, rows: float, terms: Terms) -> list[str]:
     """Why the rate does not count as sustained; nothing where it does. `rows`: per message."""
     wanted = DELIVERED_SHARE_MIN * rate * report["audience"]
     checks = {
@@ -35,8 +43,8 @@ def faults(report: Mapping[str, Any], rate: float, rows: float, rows_least: floa
         "lost": report["lost"],
         "doubled": report["doubled"],
         "refused": report["refused"],
-        "not archived": rows < ROWS_SHARE_MIN * rows_least,
-        "too slow": not report["push"]["p99_ms"] <= PUSH_P99_MS_MAX,
+        "not archived": rows < ROWS_SHARE_MIN * terms.rows,
+        "too slow": not report["push"]["p99_ms"] <= terms.push_p99_ms,
         "the generator was too busy": report["cpu_share"] > GENERATOR_SHARE_MAX,
     }
     return [name for name, found in checks.items() if found]

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench import procs
 from bench.peer.generator import Generator
-from bench.peer.search import Try, faults, highest
+from bench.peer.search import PUSH_P99_MS_MAX, Terms, Try, faults, highest
 from bench.peer.sides import Side
 from bench.scenarios import RunFailed, knob, users
 from dev.services import MariaDB
@@ -30,17 +30,19 @@ class Bench:
 
     mariadb: MariaDB
 
-    def one_to_one(self, side: Side, start: float, step: float) -> Try:
+    def one_to_one(
+        self, side: Side, start: float, step: float, push_p99_ms: float = PUSH_P99_MS_MAX
+    ) -> Try:
         """The highest rate of messages among many users, each to a few of the others."""
         party = side.party(users("one", int(knob("USERS", USERS))))
-        return self._search(side, party, side.rows["one"], start, step)
+        return self._search(side, party, Terms(side.rows["one"], push_p99_ms), start, step)
 
     def group(self, side: Side, start: float, step: float) -> Try:
         """The highest rate of messages in a room all of whose members are online and talk."""
         names = users("group", MEMBERS)
         party = side.party(names)
         party["room"] = side.room(names, party)
-        return self._search(side, party, side.rows["group"], start, step)
+        return self._search(side, party, Terms(side.rows["group"]), start, step)
 
     def serial(self, side: Side) -> float:
         """Milliseconds (median) from a message's sending to its push, one at a time."""
@@ -58,12 +60,12 @@ class Bench:
         return (after_bytes - before_bytes) / (count - IDLE_FIRST) / 1024
 
     def _search(
-        self, side: Side, party: dict[str, Any], rows: int, start: float, step: float
+        self, side: Side, party: dict[str, Any], terms: Terms, start: float, step: float
     ) -> Try:
         with connected(party) as generator:
 
             def probe(rate: float) -> Try:
-                return self._try(side, generator, rate, rows)
+                return self._try(side, generator, rate, terms)
 
             if rate := knob("RATE", 0):
                 return probe(rate)
@@ -72,7 +74,7 @@ class Bench:
             raise RunFailed(f"{side.name} sustained no rate")
         return best
 
-    def _try(self, side: Side, generator: Generator, rate: float, rows: int) -> Try:
+    def _try(self, side: Side, generator: Generator, rate: float, terms: Terms) -> Try:
         """One rate, what it gave and what each message cost."""
         duration_s = knob("DURATION_S", DURATION_S)
         plan = {"rate": rate, "warmup_s": WARMUP_S, "duration_s": duration_s}
@@ -86,7 +88,7 @@ class Bench:
             f"CPU of {name}": 1000 * (used_after[name].cpu_s - used[name].cpu_s) / sent
             for name in roots
         }
-        why = ", ".join(faults(report, rate, cost["rows"], rows))
+        why = ", ".join(faults(report, rate, cost["rows"], terms))
         push = report["push"]
         print(
             f"  {rate:,.0f} msg/s: push p50 {push['p50_ms']:.1f}, p99 {push['p99_ms']:.1f} ms; "

@@ -6,7 +6,7 @@ import pytest
 
 from bench.peer.comparison import OURS, PEER, Round, compare
 from bench.peer.ejabberd import statements
-from bench.peer.search import Try, faults, highest
+from bench.peer.search import Terms, Try, faults, highest
 
 GOOD: dict[str, Any] = {
     "cut_short": False,
@@ -44,7 +44,7 @@ def test_a_search_that_nothing_satisfies_gives_up() -> None:
 
 
 def test_a_good_run_has_no_faults() -> None:
-    assert faults(GOOD, 1000, 2.0, 2) == []
+    assert faults(GOOD, 1000, 2.0, Terms(2)) == []
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,15 @@ def test_a_good_run_has_no_faults() -> None:
     ],
 )
 def test_each_fault_is_found(change: dict[str, Any], fault: str) -> None:
-    assert faults(GOOD | change, 1000, 2.0, 2) == [fault]
+    assert faults(GOOD | change, 1000, 2.0, Terms(2)) == [fault]
+
+
+def test_terms_may_ask_for_quicker_pushes() -> None:
+    assert faults(GOOD, 1000, 2.0, Terms(2, push_p99_ms=19)) == ["too slow"]
 
 
 def test_messages_missing_in_the_archive_are_a_fault() -> None:
-    assert faults(GOOD, 1000, 1.99, 2) == ["not archived"]
+    assert faults(GOOD, 1000, 1.99, Terms(2)) == ["not archived"]
 
 
 def test_ratios_are_those_of_the_medians_of_all_rounds() -> None:
