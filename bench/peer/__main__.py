@@ -32,8 +32,8 @@ from dev.platform import PlatformError
 from dev.services import ServiceError
 
 WORKLOADS = ("idle", "serial", "one-to-one", "group")
-SQL_POOL = 16
-"""Measured best of 4, 8, 16, 32 and 64 (docs/performance-peer.md)."""
+SQL_POOL = 64
+"""The best of 8, 16, 32 and 64 (docs/performance-peer.md)."""
 
 AS_QUICK = "one-to-one, as quick"
 FIRST_STEP, NEXT_STEP = 1.4, 1.12  # factors between the rates a search begins with
