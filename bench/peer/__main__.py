@@ -38,9 +38,9 @@ SQL_POOL = 64
 AS_QUICK = "one-to-one, as quick"
 FIRST_STEP, NEXT_STEP = 1.4, 1.12  # factors between the rates a search begins with
 START = {  # messages a second where the first search begins
-    ("one-to-one", OURS): 3000.0,
+    ("one-to-one", OURS): 4000.0,
     ("one-to-one", PEER): 2000.0,
-    (AS_QUICK, OURS): 1000.0,
+    (AS_QUICK, OURS): 500.0,
     ("group", OURS): 6000.0,
     ("group", PEER): 300.0,
 }
