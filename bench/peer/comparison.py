@@ -56,7 +56,9 @@ def _ratio(
     name: str,
     unit: str,
     get: Callable[[Round], float | None],
-    **target: float,
+    *,
+    most: float | None = None,
+    least: float | None = None,
 ) -> list[Figure]:
     """The medians, and ours in shares of theirs."""
     values = {side: _values(rounds, side, get) for side in (OURS, PEER)}
@@ -66,7 +68,7 @@ def _ratio(
     ]
     if len(medians) == len(values):
         ratio = medians[OURS] / medians[PEER]
-        figures.append(Figure(scenario, f"{name}: ratio", ratio, "", **target))
+        figures.append(Figure(scenario, f"{name}: ratio", ratio, "", most=most, least=least))
     return figures
 
 
