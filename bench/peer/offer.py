@@ -49,7 +49,6 @@ class Offer:
         self._newest = 0
         self._last_s = 0.0
         self._push_ms = array("d")
-        self._send_ms = array("d")
         self._refused: Counter[str] = Counter()
 
     def run(self, letters: Sequence[Letter]) -> dict[str, Any]:
@@ -67,7 +66,6 @@ class Offer:
         counts = Counter(self._heard[: self._sent])
         lost = sum(number for times, number in counts.items() if times < self._audience)
         return {
-            "offered_rate": max(0, self._sent - self._first) / span_s,
             "heard_rate": heard / span_s,
             "cut_short": self._sent < self._total,
             "audience": self._audience,
@@ -76,7 +74,6 @@ class Offer:
             "doubled": self._sent - lost - counts[self._audience],
             "refused": dict(self._refused),
             "push": asdict(summarise(self._push_ms)),
-            "send": asdict(summarise(self._send_ms)),
             "cpu_share": cpu_s / span_s,
         }
 
@@ -85,21 +82,14 @@ class Offer:
 
     def _offer(self, end: int) -> None:
         """Send the messages up to `end` (exclusive) as they fall due, unless it is hopeless."""
-        clients, letters, clock, count = (
-            self._clients,
-            self._letters,
-            time.perf_counter,
-            len(self._letters),
-        )
-        index, first = self._sent, self._first
+        clients, letters, clock = self._clients, self._letters, time.perf_counter
+        count, index = len(letters), self._sent
         while index < end and not self._hopeless:
             now_s = clock()
             wait_s = self._due_s(index) - now_s
             while wait_s <= 0 and index < end:
                 letter = letters[index % count]
                 letter.client.send(letter.encode(index))
-                if index >= first:
-                    self._send_ms.append(-wait_s * 1000)
                 index += 1
                 wait_s = self._due_s(index) - now_s
             self._sent = index
