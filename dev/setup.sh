@@ -100,7 +100,7 @@ install_packages() {
             mariadb-server) "${root[@]}" systemctl disable --now --quiet mariadb || true ;;
             redis-server) "${root[@]}" systemctl disable --now --quiet redis-server || true ;;
             haproxy) "${root[@]}" systemctl disable --now --quiet haproxy || true ;;
-            ejabberd) "${root[@]}" systemctl disable --now --quiet ejabberd epmd.socket || true ;;
+            ejabberd) "${root[@]}" systemctl disable --now --quiet ejabberd || true ;;
         esac
     done
 }
