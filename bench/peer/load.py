@@ -28,7 +28,8 @@ XMPP = "xmpp"
 PEERS = 8  # of each sender, as in bench/load.py
 CYCLE = 50_021  # conversations drawn, then used in turn: no divisor of any round number
 SEED = 6
-SERIAL_WARMUP = 50
+SERIAL_WARMUP = 500
+"""Each of ejabberd's connections to MariaDB prepares its statements at first use."""
 
 
 @dataclass(frozen=True, slots=True)

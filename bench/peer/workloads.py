@@ -13,6 +13,7 @@ from bench.peer.sides import Side
 from bench.scenarios import RunFailed, knob, users
 from dev.services import MariaDB
 
+FIRST_S = 3.0  # of messages that do not count, before the first rate is tried: caches are cold
 WARMUP_S = 2.0
 DURATION_S = 6.0
 CLOSE = 1.05
@@ -69,6 +70,7 @@ class Bench:
 
             if rate := knob("RATE", 0):
                 return probe(rate)
+            generator.do("offer", {"rate": start / 2, "warmup_s": 0, "duration_s": FIRST_S})
             best = highest(probe, start, step, knob("CLOSE", CLOSE))
         if best is None:
             raise RunFailed(f"{side.name} sustained no rate")
