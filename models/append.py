@@ -1,14 +1,16 @@
 """Append a batch of sends to the logs of their senders' mailboxes or groups: in one transaction.
 
-Design: DESIGN.md, "The log". Two round trips and one fsync serve the whole batch. What if the
-process dies after each step: before COMMIT nothing is stored and nobody was answered; after it the
-rows are stored, the senders repeat with the same sequence and get the first answer, and the sweep
-delivers. A send to a group is judged inside the transaction (models/groupsend.py).
+Design: DESIGN.md, "The log". One round trip and one fsync serve the whole batch, two round trips
+where sends to groups are to be judged. What if the process dies after each step: before COMMIT
+nothing is stored and nobody was answered; after it the rows are stored, the senders repeat with the
+same sequence and get the first answer, and the sweep delivers. A send to a group is judged inside
+the transaction (models/groupsend.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 import pymysql
 from pymysql.constants import ER
@@ -20,6 +22,7 @@ from models.log import (
     Position,
     Row,
     advance_statements,
+    append_statements,
     find_by_sequence,
     insert_statement,
     positions,
@@ -29,6 +32,8 @@ from models.shards import Shard
 from proto import im_pb2
 
 DUPLICATE_ROUNDS_MAX = 3
+NOT_YET = Position(0, 0)
+"""Of rows whose place in the log the server works out."""
 
 
 Key = tuple[int, str, str]
@@ -112,9 +117,29 @@ def _insert(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcom
     """The transaction: lock and advance the counters, judge, insert, commit."""
     by_shard = _by_shard(drafts)
     counts = {shard.number: len(group) for shard, group in by_shard.items()}
+    if any(shard.is_group for shard in by_shard):
+        return _insert_judged(connection, by_shard, counts)
+    advanced, ends = advance_statements(connection, counts)
+    inserts = [
+        append_statements(connection, shard, _rows(group, NOT_YET), born=True)
+        for shard, group in by_shard.items()
+    ]
+    *_, answer, _ = connection.run(["BEGIN", advanced, *chain(*inserts), ends, "COMMIT"])
+    starts = positions(answer, counts)
+    return {
+        draft.key: Stored(row.id.hex(), row.send_time)
+        for shard, group in by_shard.items()
+        for draft, row in zip(group, _rows(group, starts[shard.number]), strict=True)
+    }
+
+
+def _insert_judged(
+    connection: Connection, by_shard: Mapping[Shard, list[Draft]], counts: Mapping[int, int]
+) -> dict[Key, Outcome]:
+    drafts = chain(*by_shard.values())
     asked = dict.fromkeys((d.receiver, d.sender) for d in drafts if d.speech is not None)
     begin = ["BEGIN", *advance_statements(connection, counts)]
-    answers = connection.run([*begin, ask_statement(connection, asked)] if asked else begin)
+    answers = connection.run([*begin, ask_statement(connection, asked)])
     starts = positions(answers[len(begin) - 1], counts)
     outcomes: dict[Key, Outcome] = {}
     statements = []

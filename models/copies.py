@@ -6,12 +6,20 @@ Dying before COMMIT copies nothing; dying after it makes the next delivery find 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import pymysql
 import structlog
 from pymysql.constants import ER
 
-from models.log import Row, advance, find_by_sequence, insert_statement
+from models.log import (
+    Row,
+    advance_statements,
+    append_statements,
+    find_by_sequence,
+    insert_statement,
+    positions,
+)
 from models.mysql import Connection, Database, placeholders
 from models.shards import Shard, bucket_of
 
@@ -21,10 +29,19 @@ COPY_ROWS_MAX = 100
 """Rows of one transaction: sends to the same database wait while it holds the counters."""
 
 
-def copy(database: Database, rows: Mapping[Shard, Sequence[Row]]) -> None:
-    """Make sure that each target shard of `database` holds its rows."""
+def copy(database: Database, rows: Mapping[Shard, Sequence[Row]]) -> dict[Shard, list[Row]]:
+    """Make sure that each target shard of `database` holds its rows.
+
+    Returns the targets' new rows, as they lie there; none where some had been copied or recalled
+    before.
+    """
+    copied: dict[Shard, list[Row]] = {shard: [] for shard in rows}
     for portion in _portions(rows):
-        _copy_portion(database, portion)
+        for shard, group in _copy_portion(database, portion).items():
+            copied[shard] += group
+    return {
+        shard: group if len(group) == len(rows[shard]) else [] for shard, group in copied.items()
+    }
 
 
 def _portions(rows: Mapping[Shard, Sequence[Row]]) -> Iterator[dict[Shard, list[Row]]]:
@@ -42,25 +59,29 @@ def _portions(rows: Mapping[Shard, Sequence[Row]]) -> Iterator[dict[Shard, list[
         yield portion
 
 
-def _copy_portion(database: Database, rows: Mapping[Shard, Sequence[Row]]) -> None:
+def _copy_portion(
+    database: Database, rows: Mapping[Shard, Sequence[Row]]
+) -> dict[Shard, list[Row]]:
     if not any(row.withdraw_time for group in rows.values() for row in group):
         try:
-            database.retried(lambda connection: _insert_all(connection, rows))
-            return
+            return database.retried(lambda connection: _insert_all(connection, rows))
         except pymysql.IntegrityError as error:
             if error.args[0] != ER.DUP_ENTRY:
                 raise
     database.transact(lambda connection: _reconcile(connection, rows))
+    return {}
 
 
-def _insert_all(connection: Connection, rows: Mapping[Shard, Sequence[Row]]) -> None:
-    """The common case: none of the rows is there yet."""
-    starts = advance(connection, {shard.number: len(group) for shard, group in rows.items()})
-    statements = [
-        insert_statement(connection, shard, _renumbered(group, starts[shard.number].first))
-        for shard, group in rows.items()
-    ]
-    connection.run([*statements, "COMMIT"])
+def _insert_all(
+    connection: Connection, rows: Mapping[Shard, Sequence[Row]]
+) -> dict[Shard, list[Row]]:
+    """The common case: none of the rows is there yet. One round trip, commit included."""
+    counts = {shard.number: len(group) for shard, group in rows.items()}
+    advanced, ends = advance_statements(connection, counts)
+    inserts = [append_statements(connection, shard, group) for shard, group in rows.items()]
+    *_, answer, _ = connection.run(["BEGIN", advanced, *chain(*inserts), ends, "COMMIT"])
+    starts = positions(answer, counts)
+    return {shard: _renumbered(group, starts[shard.number].first) for shard, group in rows.items()}
 
 
 def _reconcile(connection: Connection, rows: Mapping[Shard, Sequence[Row]]) -> None:

@@ -58,6 +58,13 @@ def message_id(time_ms: int, shard: int, version: int) -> str:
     return f"{(time_ms << 80) | (8 << 76) | (shard << 64) | (2 << 62) | version:032x}"
 
 
+def message_id_sql(shard: int, time_ms: str, version: str) -> str:
+    """`message_id` as an expression of SQL, 16 bytes; time and version are expressions as well."""
+    return (
+        f"UNHEX(CONCAT(LPAD(HEX({time_ms}),12,'0'),'{0x8000 | shard:X}',HEX({1 << 63}+{version})))"
+    )
+
+
 def born_version(identifier: bytes) -> int:
     """The version with which the row of this id was stored; 0 for `NO_ID`.
 

@@ -13,9 +13,10 @@ A worked example, two writers and a reader on one shard whose counter stands at 
                         insert 10, commit   sees 10; nothing can appear below it any more
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from models.ids import message_id_sql
 from models.mysql import Connection, Rows, placeholders
 from models.shards import Shard
 
@@ -89,6 +90,30 @@ def insert_statement(connection: Connection, shard: Shard, rows: Sequence[Row]) 
     )
 
 
+def append_statements(
+    connection: Connection, shard: Shard, rows: Sequence[Row], *, born: bool = False
+) -> list[str]:
+    """Statements that insert rows at the end of a log whose counter was moved by `len(rows)`.
+
+    The versions are worked out by the server, so that nobody waits for an answer while the counter
+    is locked; for rows that are `born` here ids and times as well. Those of `rows` are not used.
+    """
+    end = "SELECT version, clock_ms INTO @end, @clock FROM shard_log WHERE shard = %s"
+    values = []
+    args: list[Any] = []
+    for behind, row in zip(reversed(range(len(rows))), rows, strict=True):
+        version = f"@end-{behind}"
+        if born:
+            identifier = message_id_sql(shard.number, "@clock", version)
+            values.append(f"({identifier},{version},%s,%s,%s,%s,%s,@clock,0)")
+            args += row[2:7]
+        else:
+            values.append(f"(%s,{version},%s,%s,%s,%s,%s,%s,%s)")
+            args += (row.id, *row[2:])
+    insert = f"INSERT INTO {shard.table} ({COLUMNS}) VALUES {','.join(values)}"
+    return [connection.sql(end, [shard.number]), connection.sql(insert, args)]
+
+
 def read_forward(
     shards_after: Mapping[Shard, int | None], limit: int
 ) -> dict[Shard, tuple[int, list[Row]]]:
@@ -98,27 +123,23 @@ def read_forward(
     database: it is one round trip.
     """
 
-    def work(connection: Connection) -> list[Rows]:
+    def work(connection: Connection) -> Iterator[Rows]:
         statements = []
         for shard, after in shards_after.items():
-            start = (
-                connection.sql(_DELIVERED, [shard.number])
-                if after is None
-                else connection.sql("SELECT %s", [after])
-            )
-            rows = connection.sql(
-                f"SELECT {COLUMNS} FROM {shard.table} WHERE version > ({start})"
-                " ORDER BY version LIMIT %s",
-                [limit],
-            )
-            statements += [start, rows]
-        return connection.run(statements)
+            begin = connection.sql("%s", [after])
+            if after is None:
+                begin = connection.sql(_DELIVERED, [shard.number])
+                statements.append(begin)
+            rows = f"SELECT {COLUMNS} FROM {shard.table} WHERE version > ({begin})"
+            statements.append(connection.sql(rows + " ORDER BY version LIMIT %s", [limit]))
+        return iter(connection.run(statements))
 
     results = next(iter(shards_after)).database.retried(work)
-    return {
-        shard: (int(position[0][0]), [Row._make(row) for row in rows])
-        for shard, position, rows in zip(shards_after, results[::2], results[1::2], strict=True)
-    }
+    found = {}
+    for shard, after in shards_after.items():
+        position = next(results)[0][0] if after is None else after
+        found[shard] = (int(position), [Row._make(row) for row in next(results)])
+    return found
 
 
 def newest_versions(shards: Sequence[Shard]) -> dict[int, int]:

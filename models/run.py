@@ -1,7 +1,8 @@
 """The passes of one delivery over the shards whose locks it holds.
 
     read        rows above the position, all shards of a database in one round trip
-    copy        rows whose receiver lives elsewhere, one transaction per target database
+    copy        rows whose receiver lives elsewhere, one transaction and one round trip per target
+                database; what comes directly behind the position of a shard held is as good as read
     effects     contact list, unread, latest version, downlink: one round trip to Redis
     advance     `delivered` by compare-and-set, a few times a second and at the end
 
@@ -14,7 +15,7 @@ caches (models/fence.py).
 
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -143,17 +144,18 @@ class Run:
         if not self._active:
             return False
         started = time.monotonic()
+        self.rows_in_pass = 0
         rows = self._read()
-        self.rows_in_pass = sum(len(group) for group in rows.values())
         if rows:
-            targets = self._copy(rows)
+            unread = self._take_in(rows, self._copy(rows))
             self._keep_when_due()
             people = {s: group for s, group in rows.items() if not s.is_group}
             self._effects.apply(people, self.token)
             self._apply_groups({s: group for s, group in rows.items() if s.is_group})
             for shard, group in rows.items():
                 self._reached[shard] = group[-1].version
-            self.take(targets)
+            if unread:
+                self.take(unread)
             self._observe(rows, started)
         self.advance_when_due()
         return True
@@ -177,8 +179,8 @@ class Run:
                     self._active.discard(shard.number)
         return rows
 
-    def _copy(self, rows: dict[Shard, list[Row]]) -> set[int]:
-        """Copy what belongs elsewhere; return the shards copied into."""
+    def _copy(self, rows: dict[Shard, list[Row]]) -> dict[Shard, list[Row]]:
+        """Copy what belongs elsewhere; return by target what is new there, as far as known."""
         of_user = self._shards.of_user
         by_database: dict[Database, dict[Shard, list[Row]]] = {}
         for shard, group in rows.items():
@@ -188,10 +190,30 @@ class Run:
                 target = of_user(row.receiver)
                 if target is not shard and of_user(row.sender) is shard:
                     by_database.setdefault(target.database, {}).setdefault(target, []).append(row)
+        copied: dict[Shard, list[Row]] = {}
         for database, targets in by_database.items():
             self._keep_when_due()
-            copy(database, targets)
-        return {shard.number for targets in by_database.values() for shard in targets}
+            copied |= copy(database, targets)
+        return copied
+
+    def _take_in(
+        self, rows: dict[Shard, list[Row]], copied: Mapping[Shard, Sequence[Row]]
+    ) -> set[int]:
+        """Add copies to the rows read, where nothing can lie between; return the other shards.
+
+        Versions have no gaps at the end of a log: what is one above the position is the next row.
+        """
+        unread = set()
+        for shard, group in copied.items():
+            known = rows.get(shard, [])
+            end = known[-1].version if known else self._reached.get(shard)
+            adjoins = bool(group) and end is not None and group[-1].version == end + len(group)
+            if adjoins and shard.number in self.held:
+                rows[shard] = [*known, *group]
+            else:
+                unread.add(shard.number)
+        self.rows_in_pass = sum(len(group) for group in rows.values())
+        return unread
 
     # ------------------------------------------------------------ progress
 

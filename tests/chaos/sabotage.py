@@ -6,17 +6,14 @@ starts; production code knows nothing of it.
 
 import os
 import random
-import time
-from collections.abc import Sequence
+from typing import Any
 
 import models.append
 import models.redisclient
 from chaos.bed import Bed
 from models.deliver import Deliverer
-from models.log import Row, insert_statement
-from models.mysql import Connection
+from models.log import append_statements
 from models.redisclient import Scripts
-from models.shards import Shard
 
 GUARD = "if version > as_of then"
 LATE_S = 0.05
@@ -37,13 +34,11 @@ def _no_sweep() -> None:
 def _version_outside() -> None:
     """The counter is committed before the rows are inserted, so they may come late."""
 
-    def late(connection: Connection, shard: Shard, rows: Sequence[Row]) -> str:
-        connection.execute("COMMIT")
-        time.sleep(random.random() * LATE_S)
-        connection.execute("BEGIN")
-        return insert_statement(connection, shard, rows)
+    def late(*args: Any, **options: Any) -> list[str]:
+        end, insert = append_statements(*args, **options)
+        return [end, "COMMIT", f"DO SLEEP({random.random() * LATE_S})", "BEGIN", insert]
 
-    models.append.insert_statement = late  # type: ignore[attr-defined]
+    models.append.append_statements = late  # type: ignore[attr-defined]
 
 
 def _no_guard() -> None:

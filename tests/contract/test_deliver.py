@@ -176,12 +176,14 @@ def test_recall_is_repeatable(chat: Chat, pair: tuple[str, str]) -> None:
     assert len(mailbox(chat, sender)) == len(mailbox(chat, receiver)) == 1
 
 
+@pytest.mark.parametrize("held", ["sender's shard", "both shards"])
 @pytest.mark.parametrize("line", ["read", "copy", "effects", "advance"])
 def test_dying_after_any_line_loses_and_doubles_nothing(
-    chat: Chat, pair: tuple[str, str], line: str, monkeypatch: pytest.MonkeyPatch
+    chat: Chat, pair: tuple[str, str], line: str, held: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Invariant: whatever a dead run has done, the next one makes it whole."""
     sender, receiver = pair
+    hold = pair if held == "both shards" else (sender,)
     chat.core.contacts.entries(receiver)
     sent = [chat.send(sender, receiver, str(n)).id for n in range(5)]
 
@@ -204,7 +206,7 @@ def test_dying_after_any_line_loses_and_doubles_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(target, name, dying(getattr(target, name)))
         with pytest.raises(Died):
-            chat.deliver(sender)
+            chat.deliver(*hold)
 
     chat.deliver(sender)
     chat.deliver(receiver)

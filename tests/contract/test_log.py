@@ -7,6 +7,7 @@ import pytest
 
 from models.append import Stored
 from models.errors import Code, IMError
+from models.ids import message_id
 from models.log import read_forward
 from models.mailbox import sync
 from tests.contract.conftest import Chat
@@ -164,3 +165,26 @@ def test_a_failed_transaction_leaves_nothing_and_no_gap(
     assert sync(shard, sender, 0, 10) == []
     after = shard.database.query("SELECT version FROM shard_log WHERE shard = 0")[0][0]
     assert after == before
+
+
+def test_ids_and_times_made_by_the_database_are_those_of_the_answers(
+    chat: Chat, user_in: Callable[[int], str]
+) -> None:
+    """A send's answer is worked out here, its row there: both must say the same."""
+    # Given
+    sender, receiver = user_in(1), user_in(2)
+    shard = chat.core.shards.of_user(sender)
+
+    # When: in one batch with others
+    drafts = [chat.draft(sender, receiver, str(n)) for n in range(3)]
+    drafts.insert(1, chat.draft(user_in(3), receiver, "of another shard"))
+    outcomes = chat.send_batch(drafts)
+
+    # Then
+    del outcomes[1]
+    rows = sync(shard, sender, 0, 10)
+    assert [Stored(row.id.hex(), row.send_time) for row in rows] == outcomes
+    assert [row.id.hex() for row in rows] == [
+        message_id(row.send_time, shard.number, row.version) for row in rows
+    ]
+    assert [row.version for row in rows] == [*range(rows[0].version, rows[0].version + 3)]

@@ -21,5 +21,6 @@ def parked(cluster: Cluster, user: str, poll: Callable[[], Any]) -> Iterator[Fut
 
         wait_until(lambda: not listeners(), what="the end of earlier polls")
         answer = pool.submit(poll)
-        wait_until(listeners, what="the poll")
+        wait_until(lambda: listeners() or answer.done(), what="the poll")
+        assert not answer.done(), f"the poll did not wait: {answer.result()}"
         yield answer
