@@ -1,7 +1,8 @@
 """Gathers sends while a commit is in flight and appends them together; one per database.
 
-No timer: a lone send is committed at once, a busy process commits as fast as the database can,
-and everything that arrived meanwhile shares the next fsync.
+A lone send is committed at once. Where sends come thick, as the last commit showed by holding more
+than one, commits begin at least `GATHER_S` apart: most of the work is per commit, and what arrived
+meanwhile shares it.
 """
 
 import queue
@@ -21,6 +22,7 @@ log = structlog.get_logger()
 
 BATCH_BYTES_MAX = 1 << 20
 QUEUE_BYTES_MAX = 64 << 20
+GATHER_S = 0.01
 Done = Callable[[Outcome], None]
 Screen = Callable[[Sequence[Draft]], Sequence[Outcome | None]]
 Appended = Callable[[set[int]], None]
@@ -96,10 +98,14 @@ class Appender:
 
     def _run(self) -> None:
         closing = False
+        began, several = 0.0, False
         while not closing:
             batch: list[_Waiting] = []
             size = 0
             item = self._queue.get()
+            left_s = began + GATHER_S - time.monotonic()
+            if several and left_s > 0 and self._queue.qsize() < self._batch_max:
+                time.sleep(left_s)
             while True:
                 if item is None:
                     closing = True
@@ -113,6 +119,7 @@ class Appender:
                 except queue.Empty:
                     break
             self._queued_bytes -= size
+            began, several = time.monotonic(), len(batch) > 1
             try:
                 self._commit(batch)
             except Exception as error:

@@ -7,6 +7,7 @@ case more is sent (models/listener.py).
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -63,6 +64,7 @@ class Deliverer:
         self._metrics = metrics
         self._enqueue = enqueue
         self._fan_out = fan_out
+        self._threads = ThreadPoolExecutor(len(shards.databases), "database")
         self._effects = Effects(shards, client, scripts)
         memberships = Memberships(shards, client, scripts)
         self._group_effects = GroupEffects(settings, shards, client, scripts, memberships)
@@ -97,6 +99,7 @@ class Deliverer:
             self._group_effects,
             self._settings,
             self._metrics,
+            self._threads,
             self._enqueue,
             self._fan_out,
         )

@@ -1,6 +1,7 @@
 """The passes of one delivery over the shards whose locks it holds.
 
-    read        rows above the position, all shards of a database in one round trip
+    read        rows above the position, all shards of a database in one round trip, all databases
+                at once, as with copies
     copy        rows whose receiver lives elsewhere, one transaction and one round trip per target
                 database; what comes directly behind the position of a shard held is as good as read
     effects     contact list, unread, latest version, downlink: one round trip to Redis
@@ -16,10 +17,13 @@ caches (models/fence.py).
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
 
 import structlog
 
 from models import keys
+from models.atonce import at_once
 from models.copies import copy
 from models.effects import Effects
 from models.fanout import mark as mark_groups
@@ -56,6 +60,7 @@ class Run:
         group_effects: GroupEffects,
         settings: Settings,
         metrics: Metrics,
+        threads: Executor,
         enqueue: Enqueue | None,
         fan_out: Callable[[], None] | None,
     ) -> None:
@@ -67,6 +72,7 @@ class Run:
         self._effects = effects
         self._group_effects = group_effects
         self._fan_out = fan_out
+        self._threads = threads
         self._limit = settings.deliver_batch
         self._shards_max = settings.deliver_shards_max
         self._enqueue = enqueue
@@ -168,10 +174,15 @@ class Run:
     def _read(self) -> dict[Shard, list[Row]]:
         """The next rows of active shards; one that has no more behind them is not active then."""
         rows: dict[Shard, list[Row]] = {}
-        for shards in self._shards.by_database(self._active).values():
-            after = {shard: self._reached.get(shard) for shard in shards}
-            for shard, (position, group) in read_forward(after, self._limit).items():
-                if after[shard] is None:
+        jobs = [
+            partial(
+                read_forward, {shard: self._reached.get(shard) for shard in shards}, self._limit
+            )
+            for shards in self._shards.by_database(self._active).values()
+        ]
+        for answer in at_once(self._threads, jobs):
+            for shard, (position, group) in answer.items():
+                if shard not in self._reached:
                     self._durable[shard] = self._reached[shard] = position
                 if group:
                     rows[shard] = group
@@ -190,10 +201,11 @@ class Run:
                 target = of_user(row.receiver)
                 if target is not shard and of_user(row.sender) is shard:
                     by_database.setdefault(target.database, {}).setdefault(target, []).append(row)
+        self._keep_when_due()
         copied: dict[Shard, list[Row]] = {}
-        for database, targets in by_database.items():
-            self._keep_when_due()
-            copied |= copy(database, targets)
+        jobs = [partial(copy, database, targets) for database, targets in by_database.items()]
+        for rows_there in at_once(self._threads, jobs):
+            copied |= rows_there
         return copied
 
     def _take_in(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+import models.appender
 from models.append import Draft, Outcome, Stored
 from models.appender import Appender
 from models.core import Core
@@ -126,3 +127,73 @@ def test_too_many_waiting_are_refused(
     appender.close()
     assert outcomes
     assert all(isinstance(outcome, Stored) for outcome in outcomes)
+
+
+def test_where_sends_come_thick_commits_share_them(
+    core: Core, make: Make, user_in: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: commits that gather for as long as the test says, and three sends in one of them
+    gathering, go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(models.appender, "GATHER_S", 3600.0)
+
+    def sleep(duration_s: float) -> None:
+        gathering.set()
+        assert go_on.wait(30)
+
+    monkeypatch.setattr(models.appender.time, "sleep", sleep)
+    sizes: list[int] = []
+    first, release = threading.Event(), threading.Event()
+
+    def screen(drafts: Sequence[Draft]) -> list[Outcome | None]:
+        sizes.append(len(drafts))
+        if len(sizes) == 1:
+            first.set()
+            assert release.wait(30)
+        return [None] * len(drafts)
+
+    chat, appender = Chat(core), make(screen)
+    sender, receiver = user_in(0), user_in(1)
+    outcomes: list[Outcome] = []
+    stored = threading.Semaphore(0)
+
+    def done(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        stored.release()
+
+    def submit(count: int) -> None:
+        for n in range(count):
+            appender.submit(chat.draft(sender, receiver, str(n)), done)
+
+    submit(1)
+    assert first.wait(30)
+    submit(3)
+    release.set()
+    for _ in range(4):
+        assert stored.acquire(timeout=30)
+
+    # When
+    submit(1)
+    assert gathering.wait(30)
+    submit(4)
+    go_on.set()
+    for _ in range(5):
+        assert stored.acquire(timeout=30)
+
+    # Then: a commit for each lot, and nobody waited behind the one that stood alone
+    assert sizes == [1, 3, 5]
+    assert all(isinstance(outcome, Stored) for outcome in outcomes)
+    appender.close()
+
+
+def test_a_lone_send_waits_for_nobody(
+    core: Core, make: Make, user_in: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    monkeypatch.setattr(models.appender, "GATHER_S", 3600.0)
+    chat, appender = Chat(core), make(everyone)
+    sender, receiver = user_in(0), user_in(1)
+
+    # Then: one after the other, however soon
+    for n in range(5):
+        assert isinstance(ask(appender, chat.draft(sender, receiver, str(n))), Stored)
+    appender.close()
