@@ -30,11 +30,16 @@ def sync(shard: Shard, user: str, after: int, limit: int) -> list[Row]:
 def history(
     shard: Shard, user: str, peer: str, before: bytes, marks: Marks, limit: int
 ) -> list[Row]:
-    """Up to `limit` rows of a conversation older than id `before`, newest first."""
+    """Up to `limit` rows of a conversation older than id `before`, newest first.
+
+    The index is named: with some statistics MariaDB intersects the two `sync` indexes instead, and
+    reads all that either of the two ever sent or received.
+    """
+    direction = f"SELECT {COLUMNS} FROM {shard.table} FORCE INDEX (history_sent)"
     rows = shard.database.query(
-        f"(SELECT {COLUMNS} FROM {shard.table} WHERE sender = %s AND receiver = %s"
+        f"({direction} WHERE sender = %s AND receiver = %s"
         " AND id < %s AND id > %s ORDER BY id DESC LIMIT %s) UNION ALL"
-        f" (SELECT {COLUMNS} FROM {shard.table} WHERE sender = %s AND receiver = %s"
+        f" ({direction} WHERE sender = %s AND receiver = %s"
         " AND id < %s AND id > %s AND sender <> receiver ORDER BY id DESC LIMIT %s)"
         " ORDER BY id DESC LIMIT %s",
         (user, peer, before, marks.cleared_sent, limit)
@@ -99,7 +104,8 @@ def count_unread(
         lambda connection: connection.run(
             [
                 connection.sql(
-                    f"SELECT COUNT(*) FROM {shard.table} WHERE receiver = %s AND sender = %s"
+                    f"SELECT COUNT(*) FROM {shard.table} FORCE INDEX (history_received)"
+                    " WHERE receiver = %s AND sender = %s"
                     " AND id > %s AND withdraw_time = 0 AND version <= %s",
                     (user, peer, after, as_of),
                 )
