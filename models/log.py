@@ -98,7 +98,8 @@ def append_statements(
     The versions are worked out by the server, so that nobody waits for an answer while the counter
     is locked; for rows that are `born` here ids and times as well. Those of `rows` are not used.
     """
-    end = "SELECT version, clock_ms INTO @end, @clock FROM shard_log WHERE shard = %s"
+    # MAX: without a counter these become NULL, which is refused; else they stay what they were.
+    end = "SELECT MAX(version), MAX(clock_ms) INTO @end, @clock FROM shard_log WHERE shard = %s"
     values = []
     args: list[Any] = []
     for behind, row in zip(reversed(range(len(rows))), rows, strict=True):

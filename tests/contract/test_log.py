@@ -3,13 +3,17 @@
 import threading
 from collections.abc import Callable
 
+import pymysql
 import pytest
 
 from models.append import Stored
+from models.core import Core
 from models.errors import Code, IMError
 from models.ids import message_id
-from models.log import read_forward
+from models.log import Row, append_statements, read_forward
 from models.mailbox import sync
+from models.mysql import Connection
+from models.shards import Shard
 from tests.contract.conftest import Chat
 
 WRITERS = 6
@@ -188,3 +192,20 @@ def test_ids_and_times_made_by_the_database_are_those_of_the_answers(
         message_id(row.send_time, shard.number, row.version) for row in rows
     ]
     assert [row.version for row in rows] == [*range(rows[0].version, rows[0].version + 3)]
+
+
+def test_without_a_counter_nothing_is_stored(core: Core, user_in: Callable[[int], str]) -> None:
+    """What the server works versions out from must not be left over from another batch."""
+    # Given: a log without a counter, and a connection that has stored something elsewhere
+    shard = Shard(999, core.shards.shards[0].database, core.shards.shards[0].table)
+    sender = user_in(0)
+    row = Row(b"", 0, "1", sender, user_in(1), 0, b"", 0, 0)
+
+    def append(connection: Connection) -> None:
+        connection.execute("SET @end = 1 << 40, @clock = 1 << 40")
+        connection.run(append_statements(connection, shard, [row], born=True))
+
+    # Then
+    with pytest.raises(pymysql.IntegrityError, match="cannot be null"):
+        shard.database.transact(append)
+    assert sync(shard, sender, 0, 10) == []
