@@ -78,7 +78,9 @@ def _insert_all(
     """The common case: none of the rows is there yet. One round trip, commit included."""
     counts = {shard.number: len(group) for shard, group in rows.items()}
     advanced, ends = advance_statements(connection, counts)
-    inserts = [append_statements(connection, shard, group) for shard, group in rows.items()]
+    inserts = [
+        append_statements(connection, shard, _renumbered(group, 0)) for shard, group in rows.items()
+    ]
     *_, answer, _ = connection.run(["BEGIN", advanced, *chain(*inserts), ends, "COMMIT"])
     starts = positions(answer, counts)
     return {shard: _renumbered(group, starts[shard.number].first) for shard, group in rows.items()}

@@ -98,8 +98,14 @@ def append_statements(
     The versions are worked out by the server, so that nobody waits for an answer while the counter
     is locked; for rows that are `born` here ids and times as well. Those of `rows` are not used.
     """
-    # MAX: without a counter these become NULL, which is refused; else they stay what they were.
-    end = "SELECT MAX(version), MAX(clock_ms) INTO @end, @clock FROM shard_log WHERE shard = %s"
+    # Without a counter they become NULL, which is refused.
+    end = connection.sql(
+        "SET @end = (SELECT version FROM shard_log WHERE shard = %s)", [shard.number]
+    )
+    if born:
+        end += connection.sql(
+            ", @clock = (SELECT clock_ms FROM shard_log WHERE shard = %s)", [shard.number]
+        )
     values = []
     args: list[Any] = []
     for behind, row in zip(reversed(range(len(rows))), rows, strict=True):
@@ -112,7 +118,7 @@ def append_statements(
             values.append(f"(%s,{version},%s,%s,%s,%s,%s,%s,%s)")
             args += (row.id, *row[2:])
     insert = f"INSERT INTO {shard.table} ({COLUMNS}) VALUES {','.join(values)}"
-    return [connection.sql(end, [shard.number]), connection.sql(insert, args)]
+    return [end, connection.sql(insert, args)]
 
 
 def read_forward(

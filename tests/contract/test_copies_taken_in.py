@@ -10,9 +10,10 @@ import models.run
 from models import keys
 from models.core import Core
 from models.deliver import Deliverer
-from models.log import delivered_versions, newest_versions
+from models.log import delivered_versions, newest_versions, read_forward
 from models.mailbox import sync
 from models.run import Run
+from models.shards import bucket_of
 from proto.views_pb2 import MessagesView
 from tests.contract.conftest import Chat
 
@@ -68,6 +69,11 @@ class Delivery:
         (contact,) = self.core.contacts.entries(self.receiver)
         assert (contact.last_id, contact.unread) == (self.mailbox()[-1], len(self.mailbox()))
         for shard in (self.source, self.target):
+            assert {
+                row.shard
+                for row in read_forward({shard: 0}, 1000)[shard][1]
+                if {row.sender, row.receiver} == {self.sender, self.receiver}
+            } == {bucket_of(self.sender if shard is self.source else self.receiver)}
             assert delivered_versions([shard]) == newest_versions([shard])
 
     def close(self) -> None:
