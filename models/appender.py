@@ -1,15 +1,15 @@
 """Gathers sends while a commit is in flight and appends them together; one per database.
 
-A lone send is committed at once. Where sends come thick, as the last commit showed by holding more
-than one, commits begin at least `GATHER_S` apart: most of the work is per commit, and what arrived
-meanwhile shares it.
+A lone send is committed at once. Where sends come thick, as those showed that came while the last
+commit was under way, commits begin at least `GATHER_S` apart: most of the work is per commit, and
+what arrived meanwhile shares it.
 """
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic, sleep
 
 import structlog
 
@@ -34,7 +34,7 @@ class _Waiting:
 
     draft: Draft
     done: Done
-    since: float = field(default_factory=time.monotonic)
+    since: float = field(default_factory=monotonic)
     answered: bool = False
 
     def answer(self, outcome: Outcome) -> None:
@@ -98,14 +98,14 @@ class Appender:
 
     def _run(self) -> None:
         closing = False
-        began, several = 0.0, False
+        began, busy = 0.0, False
         while not closing:
             batch: list[_Waiting] = []
             size = 0
             item = self._queue.get()
-            left_s = began + GATHER_S - time.monotonic()
-            if several and left_s > 0 and self._queue.qsize() < self._batch_max:
-                time.sleep(left_s)
+            left_s = began + GATHER_S - monotonic()
+            if busy and left_s > 0 and self._queue.qsize() < self._batch_max:
+                sleep(left_s)
             while True:
                 if item is None:
                     closing = True
@@ -119,32 +119,39 @@ class Appender:
                 except queue.Empty:
                     break
             self._queued_bytes -= size
-            began, several = time.monotonic(), len(batch) > 1
+            began = monotonic()
             try:
-                self._commit(batch)
+                busy = self._commit(batch)
             except Exception as error:
                 log.error("batch failed", database=self._database.name, exc_info=error)
                 for waiting in batch:
                     waiting.answer(IMError(Code.INTERNAL, "the message could not be stored"))
 
-    def _commit(self, batch: list[_Waiting]) -> None:
+    def _commit(self, batch: list[_Waiting]) -> bool:
+        """Store and answer; returns whether others came before anybody was answered.
+
+        Who waits for an answer before the next send is no reason to gather.
+        """
         self._metrics.sends.inc(len(batch))
-        too_old = time.monotonic() - self._patience_s
+        too_old = monotonic() - self._patience_s
         for waiting in batch:
             if waiting.since < too_old:
                 waiting.answer(IMError(Code.TIMEOUT, "waited too long for the database"))
         live = [waiting for waiting in batch if not waiting.answered]
+        if not live:
+            return False
         verdicts = self._screen([waiting.draft for waiting in live])
         for waiting, verdict in zip(live, verdicts, strict=True):
             if verdict is not None:
                 waiting.answer(verdict)
         accepted = [waiting for waiting in live if not waiting.answered]
         if not accepted:
-            return
-        started = time.monotonic()
+            return False
+        started = monotonic()
         outcomes = self._store([waiting.draft for waiting in accepted])
         self._metrics.batch_messages.observe(len(accepted))
-        self._metrics.append_seconds.observe(time.monotonic() - started)
+        self._metrics.append_seconds.observe(monotonic() - started)
+        busy = not self._queue.empty()
         grown = set()
         acks = 0
         for waiting, outcome in zip(accepted, outcomes, strict=True):
@@ -155,6 +162,7 @@ class Appender:
         if grown:
             self._metrics.acks.inc(acks)
             self._appended(grown)
+        return busy
 
     def _store(self, drafts: list[Draft]) -> list[Outcome]:
         """Append; a batch that the database refuses is halved until the bad draft stands alone."""

@@ -132,7 +132,7 @@ def test_too_many_waiting_are_refused(
 def test_where_sends_come_thick_commits_share_them(
     core: Core, make: Make, user_in: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given: commits that gather for as long as the test says, and three sends in one of them
+    # Given: commits that gather for as long as the test says, and two sends during one of them
     gathering, go_on = threading.Event(), threading.Event()
     monkeypatch.setattr(models.appender, "GATHER_S", 3600.0)
 
@@ -140,7 +140,7 @@ def test_where_sends_come_thick_commits_share_them(
         gathering.set()
         assert go_on.wait(30)
 
-    monkeypatch.setattr(models.appender.time, "sleep", sleep)
+    monkeypatch.setattr(models.appender, "sleep", sleep)
     sizes: list[int] = []
     first, release = threading.Event(), threading.Event()
 
@@ -166,23 +166,68 @@ def test_where_sends_come_thick_commits_share_them(
 
     submit(1)
     assert first.wait(30)
-    submit(3)
+    submit(2)
     release.set()
-    for _ in range(4):
-        assert stored.acquire(timeout=30)
 
-    # When
-    submit(1)
+    # When: more comes while they are gathered, and it is told to close
     assert gathering.wait(30)
     submit(4)
+    closing = threading.Thread(target=appender.close)
+    closing.start()
     go_on.set()
-    for _ in range(5):
-        assert stored.acquire(timeout=30)
 
-    # Then: a commit for each lot, and nobody waited behind the one that stood alone
-    assert sizes == [1, 3, 5]
+    # Then: all of it is one commit
+    for _ in range(7):
+        assert stored.acquire(timeout=30)
+    assert sizes == [1, 6]
     assert all(isinstance(outcome, Stored) for outcome in outcomes)
+    closing.join()
+
+
+def test_who_waits_for_answers_is_no_reason_to_gather(
+    core: Core, make: Make, user_in: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: two who are committed together, behind somebody else
+    monkeypatch.setattr(models.appender, "GATHER_S", 3600.0)
+    naps: list[float] = []
+    monkeypatch.setattr(models.appender, "sleep", naps.append)
+    sizes: list[int] = []
+    first, release = threading.Event(), threading.Event()
+
+    def screen(drafts: Sequence[Draft]) -> list[Outcome | None]:
+        first.set()
+        assert release.wait(30)
+        sizes.append(len(drafts))
+        return [None] * len(drafts)
+
+    chat, appender = Chat(core), make(screen)
+    receiver = user_in(1)
+    appender.submit(chat.draft(user_in(0), receiver, "first"), lambda outcome: None)
+    assert first.wait(30)
+    left = dict.fromkeys((user_in(0), user_in(0)), 5)
+    finished = threading.Semaphore(0)
+
+    def send(user: str) -> None:
+        appender.submit(chat.draft(user, receiver, str(left[user])), lambda _: answered(user))
+
+    def answered(user: str) -> None:
+        left[user] -= 1
+        if left[user]:
+            send(user)
+        else:
+            finished.release()
+
+    # When: each sends on as soon as it is answered
+    for user in left:
+        send(user)
+    release.set()
+    for _ in left:
+        assert finished.acquire(timeout=30)
+
+    # Then: it was for the first one's sake that others gathered
     appender.close()
+    assert sizes == [1, 2, 2, 2, 2, 2]
+    assert len(naps) == 1
 
 
 def test_a_lone_send_waits_for_nobody(
