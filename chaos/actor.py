@@ -33,6 +33,7 @@ class Actor(threading.Thread):
         self.user = user
         self.pick = random.Random(seed)
         self.client = Client(user, connect, self.pick)
+        self.reads = reads
         self.failure: BaseException | None = None
         self._peers = peers
         self._groups = groups

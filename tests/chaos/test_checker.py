@@ -13,6 +13,7 @@ from chaos.load import Load
 from chaos.run import Run
 from dev.clients.wait import wait_until
 from dev.environment import commands
+from models import keys
 from tests.chaos import sabotage
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow]
@@ -50,10 +51,40 @@ def lose_all_wake_ups(run: Run) -> None:
         run.bed.redis.flush()
 
 
+def is_in_between(run: Run) -> bool:
+    """Whether a row is counted in the caches of somebody who never reads, and not yet delivered."""
+    store = run.bed.store
+    with run.bed.redis_client() as client:
+        for actor in run.load.actors:
+            home = store.shard_of(actor.user)
+            shown = int(client.get(keys.latest(actor.user)) or 0)
+            ((count,),) = store.query(
+                home.database,
+                f"SELECT COUNT(*) FROM {home.database}.{home.table} m"
+                f" JOIN {home.database}.shard_delivered d ON d.shard = {home.number}"
+                f" WHERE m.receiver = '{actor.user}' AND m.version > d.version"
+                f" AND m.version <= {shown}",
+            )
+            if count and not actor.reads:
+                return True
+    return False
+
+
 def die_delivering(run: Run) -> None:
-    """The worker dies; the next one need not wait for what it had locked."""
+    """The worker dies in a delivery; the next one need not wait for what it had locked."""
+    platform = run.bed.platform
+
+    def frozen_in_between() -> bool:
+        platform.pause("worker")
+        if is_in_between(run):
+            return True
+        platform.resume("worker")
+        return False
+
+    wait_until(lambda: not is_in_between(run), what="the repair of the last time")
     with run.bed.without("worker"):
-        run.bed.platform.kill("worker")
+        wait_until(frozen_in_between, what="a delivery")
+        platform.kill("worker")
         with run.bed.redis_client() as client:
             client.delete("listener", *client.scan_iter(match="lock:*"))
 
