@@ -240,7 +240,7 @@ class Client(Reading):
         """
         limit_s = self._options.call_timeout_s if timeout_s is None else timeout_s
         session = await self._until(lambda: self._connection().calling, limit_s)
-        answer = await session.link.call(request, limit_s)
+        answer = await session.call(request, limit_s)
         check(answer.error)
         return answer
 

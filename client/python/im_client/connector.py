@@ -67,12 +67,17 @@ class Connector:
         return None if self._climber.entering else self.session
 
     def resume(self) -> None:
-        """The network is there (again): connect now, and give up what is being tried."""
+        """The network is there (again): connect now, and give up what is being tried.
+
+        A connection that is there may be one of the network before, so it is pinged at once.
+        """
         self._wanted.set()
+        self._backoff.reset()
+        self._book.forgive()
         if self.session is None or self.session.link.over.is_set():
-            self._backoff.reset()
-            self._book.forgive()
             self._hurry.set()
+        else:
+            self.session.check()
 
     def suspend(self) -> None:
         """The network is not there: try nothing until `resume`."""

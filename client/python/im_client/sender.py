@@ -6,7 +6,7 @@ import sqlite3
 
 from im_client.backoff import Backoff
 from im_client.errors import NotConnected, ServerError
-from im_client.links import Link
+from im_client.links import Call, Link
 from im_client.local import Local
 from im_client.model import Conversation
 from im_client.store.outbox import Waiting
@@ -22,8 +22,9 @@ SESSION_ERRORS = frozenset({"UNAUTHENTICATED", "TOKEN_REVOKED", "KICKED"})
 class Sender:
     """Made anew for each link."""
 
-    def __init__(self, link: Link, local: Local, backoff: tuple[float, float]) -> None:
+    def __init__(self, link: Link, call: Call, local: Local, backoff: tuple[float, float]) -> None:
         self._link = link
+        self._call = call
         self._local = local
         self._backoff = backoff
         self._sending: dict[Conversation, asyncio.Task[None]] = {}
@@ -65,7 +66,7 @@ class Sender:
         backoff = Backoff(*self._backoff)
         while not self._link.over.is_set():
             try:
-                answer = await self._link.call(waiting.request, ANSWER_S)
+                answer = await self._call(waiting.request, ANSWER_S)
             except NotConnected:
                 await asyncio.sleep(backoff.next_s())
                 continue

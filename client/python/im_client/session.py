@@ -3,8 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+from google.protobuf.message import Message
 
 from im_client._proto import im_pb2
 from im_client.errors import ImError, NotConnected, WrongUser
@@ -48,8 +51,22 @@ class Session:
         self._ready = ready
         self._watched = watched
         self._retired = asyncio.Event()
-        self._syncer = Syncer(link, local, tell)
-        self._sender = Sender(link, local, (options.backoff_least_s, options.backoff_most_s))
+        self._doubted = asyncio.Event()
+        self._syncer = Syncer(link, self.call, local, tell)
+        backoff = (options.backoff_least_s, options.backoff_most_s)
+        self._sender = Sender(link, self.call, local, backoff)
+
+    async def call(self, request: Message, timeout_s: float) -> Any:
+        """As the link's; when no answer comes, the link must show that it lives."""
+        try:
+            return await self.link.call(request, timeout_s)
+        except NotConnected:
+            self.check()
+            raise
+
+    def check(self) -> None:
+        """Ping now: a link that brings no pong in time is over, however open it looks."""
+        self._doubted.set()
 
     def retire(self) -> None:
         """Let another session take over: `run` returns and leaves the link open."""
@@ -97,11 +114,15 @@ class Session:
             await asyncio.gather(watching, return_exceptions=True)
 
     async def _beat(self) -> None:
-        """Ping as often as the server advised; a pong that does not come ends the link."""
-        if not self._auth.heartbeat_s:
-            await self.link.over.wait()
+        """Ping as often as the server advised, and in doubt; a pong that is missing ends the link.
+
+        Long polls need no heartbeat and have none, so they are pinged in doubt only.
+        """
         while True:
-            await asyncio.sleep(self._auth.heartbeat_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._auth.heartbeat_s or None):
+                    await self._doubted.wait()
+            self._doubted.clear()
             try:
                 pong = await self.link.call(im_pb2.PingRequest(), self._options.pong_timeout_s)
             except NotConnected:

@@ -25,7 +25,7 @@ from im_client.events import (
     TypingEvent,
 )
 from im_client.groupsversion import groups_version
-from im_client.links import Cursors, Link, Push
+from im_client.links import Call, Cursors, Link, Push
 from im_client.local import Local
 from im_client.model import Conversation
 from im_client.tidying import Tidying
@@ -40,8 +40,9 @@ WATCHED_MAX = 100
 class Syncer:
     """See the module; made anew for each link."""
 
-    def __init__(self, link: Link, local: Local, tell: Callable[[Event], None]) -> None:
+    def __init__(self, link: Link, call: Call, local: Local, tell: Callable[[Event], None]) -> None:
         self._link = link
+        self._call = call
         self._local = local
         self._store = local.store
         self._tell = tell
@@ -99,7 +100,7 @@ class Syncer:
         backoff = Backoff(0.2, 5.0)
         while True:
             try:
-                answer = await self._link.call(request, CALL_TIMEOUT_S)
+                answer = await self._call(request, CALL_TIMEOUT_S)
             except NotConnected:
                 if self._link.over.is_set():
                     raise

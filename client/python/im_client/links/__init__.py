@@ -5,12 +5,12 @@ import ssl
 
 from im_client.endpoints import Endpoint
 from im_client.links.comet import CometLink
-from im_client.links.link import Credentials, Cursors, Link, Push, Tap
+from im_client.links.link import Call, Credentials, Cursors, Link, Push, Tap
 from im_client.links.stream import open_stream
 from im_client.links.websocket import open_websocket
 from im_client.options import Options
 
-__all__ = ["Credentials", "Cursors", "Link", "Push", "Tap", "open_link"]
+__all__ = ["Call", "Credentials", "Cursors", "Link", "Push", "Tap", "open_link"]
 
 
 async def open_link(

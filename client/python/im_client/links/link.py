@@ -1,7 +1,7 @@
 """One authenticated way to the server, whatever the transport."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -92,6 +92,9 @@ class Cursors:
 
 
 FAREWELLS = (im_pb2.CMD_PUSH_KICKED, im_pb2.CMD_PUSH_GO_AWAY)
+
+Call = Callable[[Message, float], Awaitable[Any]]
+"""As `Link.call`."""
 
 Tap = Callable[[FrameEvent], None]
 """Sees everything that crosses a link."""
