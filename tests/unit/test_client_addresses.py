@@ -101,3 +101,13 @@ def test_the_list_is_there_at_the_next_start(local: Local) -> None:
     asyncio.run(book.load())
     assert urls(book) == [TLS.url, "tls://b.example.com:8003", "tls://c.example.com:8003"]
     asyncio.run(AddressBook([WSS], local).load())  # given others now: of no use
+
+
+def test_a_disk_that_is_full_ends_nothing(local: Local, caplog: pytest.LogCaptureFixture) -> None:
+    # Given a store that takes nothing more
+    local.store._db.run("PRAGMA query_only=ON")
+    # When a server lists addresses, then they are used all the same, and the log says why not kept
+    book = AddressBook(GIVEN, local)
+    take(book, ["tls://b.example.com:8003"])
+    assert "tls://b.example.com:8003" in urls(book)
+    assert "the list of addresses cannot be kept" in caplog.text

@@ -8,6 +8,8 @@ who connects by TLS alone is never led to plain text.
 
 import asyncio
 import json
+import logging
+import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -17,6 +19,8 @@ from im_client.endpoints import Endpoint
 from im_client.errors import NotConnected
 from im_client.links import Link
 from im_client.local import Local
+
+log = logging.getLogger("im_client")
 
 FORGIVEN_S = 60.0
 """An endpoint that failed is tried behind the others for this long."""
@@ -98,14 +102,20 @@ class AddressBook:
         backups: Iterable[im_pb2.Address],
         source: Endpoint,
     ) -> None:
-        """What a server listed; an address without a host means the one it was asked at."""
+        """What a server listed; an address without a host means the one it was asked at.
+
+        It is used at once; where it cannot be kept (a full disk), the next start asks again.
+        """
         listed = self._usable(_endpoints(addresses, source))
         spare = self._usable(_endpoints(backups, source))
         if (listed, spare) == (self._listed, self._backups):
             return
         self._listed, self._backups = listed, spare
         kept = json.dumps([[one.url for one in some] for some in (listed, spare)])
-        await self._local.write(self._local.store.set, _KEPT_AS, kept)
+        try:
+            await self._local.write(self._local.store.set, _KEPT_AS, kept)
+        except sqlite3.Error:
+            log.exception("the list of addresses cannot be kept")
 
     def _usable(self, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
         """Those of the application's schemes, its preferred ones first."""
