@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from dev.ports import free_port
+from im_client.terminal.chat import PAGE
 from tests.support.cluster import Cluster
 from tests.support.sdkplatform import platform_for_sdks  # noqa: F401
 from tests.support.sdkterminal import Screen, Terminal
@@ -185,6 +186,28 @@ def test_a_conversation(town: Town) -> None:
         screen.type("/quit")
         assert screen.end() == 0
     assert "(0)" not in at_bobs.run("list")
+
+
+def test_the_newest_message_is_taken_back_after_older_ones_were_shown(town: Town) -> None:
+    # Given a conversation of which the screen shows a part
+    alice, at_alices = town.logged_in("alice")
+    bob, at_bobs = town.logged_in("bob")
+    lines = [f"number {number}" for number in range(PAGE + 1)]
+    at_alices.run("chat", bob, typed="\n".join([*lines, "/quit"]))
+    mine = town.open(at_alices, "chat", bob)
+    mine.wait(f"number {PAGE}")
+    # When older ones are shown, and something is taken back
+    assert "number 0" not in mine.text
+    mine.type("/more")
+    mine.wait("number 0")
+    mine.type("/recall")
+    mine.wait("recalled a message")
+    mine.type("/quit")
+    assert mine.end() == 0
+    # Then it was the newest
+    history = at_bobs.run("history", alice, "-n", "100")
+    assert f"number {PAGE}" not in history
+    assert "number 0" in history
 
 
 def test_a_conversation_goes_on_when_the_server_is_back(town: Town) -> None:

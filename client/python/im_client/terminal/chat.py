@@ -35,7 +35,7 @@ class Chat:
         self._prompt = "> " if self._tty else ""
         self._day = ""
         self._oldest = ""
-        self._own: list[str] = []
+        self._own: set[str] = set()
         self._over = asyncio.Event()
         self._begun = False
         self._shown: set[tuple[str, bool]] = set()
@@ -153,7 +153,7 @@ class Chat:
             await self._mark_read()
 
     async def _recall(self) -> None:
-        """Take back the last message, before it is sent or from everybody's screens."""
+        """Take back the newest message, before it is sent or from everybody's screens."""
         waiting = [one for one in await self._client.outbox(self._target) if not one.error]
         if waiting:
             if await self._client.forget(waiting[-1].key):
@@ -164,8 +164,9 @@ class Chat:
         if not self._own:
             self._print(self._say("nothing_to_recall"))
             return
-        await self._client.recall(self._own[-1])
-        self._own.pop()
+        newest = max(self._own)  # ids ascend; `/more` brings older ones later
+        await self._client.recall(newest)
+        self._own.discard(newest)
 
     async def _file(self, name: str) -> None:
         path = Path(name).expanduser()
@@ -195,8 +196,10 @@ class Chat:
 
     def _remember(self, message: Message) -> None:
         self._shown.add((message.id, message.recalled))
-        if message.sender == self._client.user and not message.recalled:
-            self._own.append(message.id)
+        if message.recalled:
+            self._own.discard(message.id)
+        elif message.sender == self._client.user:
+            self._own.add(message.id)
 
     async def _mark_read(self) -> None:
         if self._client.online:
