@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,6 +153,33 @@ def test_a_token_callback_that_fails_blames_no_endpoint_and_leaks_nothing(
         other.settimeout(0)
         with pytest.raises(BlockingIOError):
             other.accept()
+
+
+def test_a_server_that_dies_whenever_we_are_ready_is_dialled_less_and_less_often(
+    phones: Phones, gateway: Proxy
+) -> None:
+    # Given one that cuts each connection once it is caught up
+    client = phones.make(
+        phones.cluster.person(),
+        endpoint=_url(gateway),
+        backoff_least_s=0.1,
+        backoff_most_s=60.0,
+        follow_addresses=False,
+    )
+    client.start()
+    begun_at = time.monotonic()
+
+    def cut() -> None:
+        before = _states(phones, client).count(("offline", ""))
+        gateway.cut()
+        wait_until(lambda: _states(phones, client).count(("offline", "")) > before)
+
+    for _ in range(5):
+        client.wait_ready()
+        cut()
+    client.wait_ready()
+    # Then each wait was twice the one before: 0.05 to 0.1 s the first, 0.8 to 1.6 s the fifth
+    assert time.monotonic() - begun_at >= 0.05 * (1 + 2 + 4 + 8 + 16)
 
 
 @pytest.mark.parametrize("worse", ["comet", "ws"])

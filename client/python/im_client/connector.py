@@ -5,6 +5,7 @@ A refused token, or a kick, ends it for good. A server that goes away says when 
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -22,6 +23,10 @@ from im_client.options import Options, Token
 from im_client.session import Ending, Session
 
 log = logging.getLogger("im_client")
+
+STEADY_S = 5.0
+"""A connection that lasts so long is a success. A server that dies again and again, as soon as we
+are ready, is dialled less and less often."""
 
 LEAVE_S = 10.0
 """So long a link that was replaced may still bring answers."""
@@ -43,6 +48,7 @@ class Connector:
     ) -> None:
         self.session: Session | None = None
         self.ready = False
+        self._ready_at = 0.0
         self.closed: Closed | None = None
         self.server_ahead_s = 0.0
         self._local = local
@@ -131,6 +137,8 @@ class Connector:
                     break
                 entered = ending
         finally:
+            if self.ready and time.monotonic() - self._ready_at >= STEADY_S:
+                self._backoff.reset()
             self.session, self.ready, self._climber.entering = None, False, False
         self._say("offline")
         await self._obey(ending, entered.endpoint)
@@ -206,7 +214,7 @@ class Connector:
 
     def _became_ready(self) -> None:
         self.ready = True
-        self._backoff.reset()
+        self._ready_at = time.monotonic()
         self._local.changed.fire()
 
     async def _obey(self, ending: Ending, endpoint: Endpoint) -> None:
