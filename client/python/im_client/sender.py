@@ -1,4 +1,8 @@
-"""Sends what waits in the outbox: in order within a conversation, conversations side by side."""
+"""Sends what waits in the outbox: in order within a conversation, conversations side by side.
+
+Few are sent at once. One that was refused for now, or got no answer, makes room for the others
+while it waits for its next attempt: the server may lack only what this conversation needs.
+"""
 
 import asyncio
 import logging
@@ -13,10 +17,12 @@ from im_client.store.outbox import Waiting
 
 log = logging.getLogger("im_client")
 
-CONVERSATIONS_MAX = 8
+AT_ONCE = 8
 ANSWER_S = 10.0
 SESSION_ERRORS = frozenset({"UNAUTHENTICATED", "TOKEN_REVOKED", "KICKED"})
 """Refusals of the connection, not of the message."""
+USER_ERRORS = frozenset({"RATE_LIMITED"})
+"""Refusals of all this user sends: other conversations fare no better."""
 
 
 class Sender:
@@ -28,6 +34,9 @@ class Sender:
         self._local = local
         self._backoff = backoff
         self._sending: dict[Conversation, asyncio.Task[None]] = {}
+        self._resting: set[Conversation] = set()
+        """Those of them that wait for their next attempt."""
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
         """Send until the link is over or this is cancelled."""
@@ -35,9 +44,9 @@ class Sender:
             while not self._link.over.is_set():
                 changed = self._local.changed.next()
                 heads = self._local.store.outbox.heads
-                # At most half of them are being sent: the others are the next.
-                for waiting in await self._local.read(heads, 2 * CONVERSATIONS_MAX):
-                    if len(self._sending) >= CONVERSATIONS_MAX:
+                # Behind those that are being sent come the next.
+                for waiting in await self._local.read(heads, len(self._sending) + AT_ONCE):
+                    if len(self._sending) - len(self._resting) >= AT_ONCE:
                         break
                     if waiting.conversation not in self._sending:
                         task = asyncio.create_task(self._send(waiting))
@@ -66,9 +75,10 @@ class Sender:
         backoff = Backoff(*self._backoff)
         while not self._link.over.is_set():
             try:
-                answer = await self._call(waiting.request, ANSWER_S)
+                async with self._room:
+                    answer = await self._call(waiting.request, ANSWER_S)
             except NotConnected:
-                await asyncio.sleep(backoff.next_s())
+                await self._rest(waiting.conversation, backoff.next_s())
                 continue
             if not answer.error.code:
                 await self._local.write(outbox.acked, waiting.number, answer.id, answer.send_time)
@@ -76,10 +86,21 @@ class Sender:
             error = ServerError(answer.error)
             if error.name in SESSION_ERRORS:
                 self._link.abort()
-            elif error.retryable:
+            elif error.name in USER_ERRORS:
                 await asyncio.sleep(backoff.next_s(error.retry_after_s))
+            elif error.retryable:
+                await self._rest(waiting.conversation, backoff.next_s(error.retry_after_s))
             else:
                 await self._local.write(
                     outbox.failed, waiting.number, error.name, answer.error.message
                 )
                 return
+
+    async def _rest(self, conversation: Conversation, wait_s: float) -> None:
+        """Wait for the next attempt, and let another conversation be sent meanwhile."""
+        self._resting.add(conversation)
+        self._local.changed.fire()
+        try:
+            await asyncio.sleep(wait_s)
+        finally:
+            self._resting.discard(conversation)
