@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -19,7 +20,10 @@ from im_client.links.link import Credentials, Cursors, Push, Tap
 PROTOBUF = "application/octet-stream"
 AUTH_TIMEOUT_S = 10.0
 CHECK = Push(im_pb2.CMD_PUSH_CONVERSATIONS, im_pb2.ConversationsPush(changed=True))
-"""Receipts that fall between two polls are lost: after a quiet one the contact list tells them."""
+"""Receipts that fall between two polls are lost: the contact list tells them. All of it is read, so
+that is done after the first quiet poll behind one that brought something, and rarely otherwise."""
+
+CHECK_S = 300.0
 
 _EVENTS = {
     "read": im_pb2.CMD_PUSH_READ,
@@ -101,6 +105,7 @@ class CometLink:
     async def pushes(self, cursor: Callable[[], Cursors]) -> AsyncIterator[Push]:
         backoff = Backoff(0.5, 10.0)
         before: Cursors | None = None
+        check_at = time.monotonic()
         while not self.over.is_set():
             while self._injected:
                 yield self._injected.pop(0)
@@ -139,7 +144,12 @@ class CometLink:
                 backoff.reset()
             before = now
             found = _pushes(answer, now.since)
-            for push in found or [CHECK]:
+            if found:
+                check_at = 0.0
+            elif time.monotonic() >= check_at:
+                check_at = time.monotonic() + CHECK_S
+                found.append(CHECK)
+            for push in found:
                 yield push
             for event in answer.events:
                 if event.WhichOneof("body") == "go_away":  # another process answers from then on
