@@ -18,6 +18,9 @@ from im_client.store.outbox import Waiting
 log = logging.getLogger("im_client")
 
 AT_ONCE = 8
+RESTING_MAX = 200
+"""More that wait for their next attempt make no room: they are looked through each time."""
+
 ANSWER_S = 10.0
 SESSION_ERRORS = frozenset({"UNAUTHENTICATED", "TOKEN_REVOKED", "KICKED"})
 """Refusals of the connection, not of the message."""
@@ -98,8 +101,9 @@ class Sender:
 
     async def _rest(self, conversation: Conversation, wait_s: float) -> None:
         """Wait for the next attempt, and let another conversation be sent meanwhile."""
-        self._resting.add(conversation)
-        self._local.changed.fire()
+        if len(self._resting) < RESTING_MAX:
+            self._resting.add(conversation)
+            self._local.changed.fire()
         try:
             await asyncio.sleep(wait_s)
         finally:
