@@ -140,7 +140,7 @@ class Client(Reading):
         self._connection().suspend()
 
     def resume(self) -> None:
-        """The network is back: connect at once."""
+        """The network is back: connect at once, and ping a connection that is there."""
         self._connection().resume()
 
     def drop_link(self) -> None:
