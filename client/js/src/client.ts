@@ -194,7 +194,7 @@ export class IMClient {
   /** Reads what is in no log as well: contacts, and what was deleted. */
   private async catchUp(link: number, synced: Promise<void>): Promise<void> {
     this.timelines.doubt();
-    await Promise.all([synced, this.persist(link, () => this.contacts.refresh())]);
+    await Promise.all([synced, this.persist(link, () => this.contacts.renew())]);
     const changed = await this.persist(link, () => this.timelines.recheck(this.contacts));
     if (changed) this.emitter.emit("contacts", undefined);
   }
@@ -264,8 +264,11 @@ export class IMClient {
       case "push_resync":
         return void this.catchUp(this.links, this.sync.resync());
       case "push_conversations":
-        this.timelines.forget(push.body);
-        return this.contacts.conversations(push.body);
+        if (!push.body.changed) {
+          this.timelines.deleted(push.body);
+          this.contacts.deleted(push.body);
+        }
+        return void this.catchUp(this.links, Promise.resolve());
       case "push_read": {
         const { type, reader, peer, id, unread } = push.body;
         const home = conversationOf(type, peer);

@@ -11,6 +11,8 @@ import { ShortLink } from "./shortlink.js";
 const WAIT_S = 25;
 /** With time to answer: behind that the network is dead, and silent about it. */
 const POLL_TIMEOUT_MS = (WAIT_S + 10) * 1000;
+/** Events between two polls are told to nobody: so often what they may have told is asked for. */
+const CHECK_MS = (WAIT_S - 1) * 1000;
 /** Before a poll is repeated that told nothing we could get rid of, or that failed. */
 const PAUSE_MS = 1000;
 const FAILURES_MAX = 2;
@@ -44,6 +46,7 @@ class CometLink implements Link {
   private ended = false;
   private readonly pause = new Pause();
   private told: bigint | undefined;
+  private checkedMs = Date.now();
 
   constructor(
     private readonly short: ShortLink,
@@ -96,6 +99,7 @@ class CometLink implements Link {
     const error = errorOf(answer.error);
     if (error) throw error;
     this.take(since, answer);
+    this.check();
     if (answer.groupsVersion !== undefined) {
       this.told = answer.groupsVersion;
       this.handlers.groupsVersion(answer.groupsVersion);
@@ -118,6 +122,15 @@ class CometLink implements Link {
     for (const { body } of answer.events) {
       if (body.case) push({ name: EVENTS[body.case], body: body.value } as Push);
     }
+  }
+
+  /** Has what was read or deleted on another device looked for, as if a push had told of it. */
+  private check(): void {
+    const passedMs = Date.now() - this.checkedMs;
+    if (passedMs >= 0 && passedMs < CHECK_MS) return;
+    this.checkedMs = Date.now();
+    const body = create(im.ConversationsPushSchema, { changed: true });
+    this.handlers.push({ name: "push_conversations", body });
   }
 
   private end(error: IMError): void {

@@ -40,6 +40,8 @@ export class ContactList {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private reading: Promise<void> | undefined;
   private wanted = PAGE;
+  /** Deleted since the list was read: what they count is not true any more. */
+  private stale = new Set<string>();
 
   constructor(
     private readonly call: Call,
@@ -69,6 +71,12 @@ export class ContactList {
     return this.reading;
   }
 
+  /** Reads the list as it is from now on: what is being read may be older than that. */
+  async renew(): Promise<void> {
+    await this.reading?.catch(() => undefined);
+    return this.refresh();
+  }
+
   /** Reads a page more. */
   more(): Promise<void> {
     if (this.complete) return Promise.resolve();
@@ -79,14 +87,15 @@ export class ContactList {
   private refreshSoon(): void {
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
-      // Read under way: it may have begun before the reason.
-      const before = this.reading ?? Promise.resolve();
-      before.then(() => this.refresh()).catch(() => undefined); // read anew on the next link
+      this.renew().catch(() => undefined); // read anew on the next link
     }, GATHER_MS);
   }
 
   private async readAll(): Promise<void> {
     const entries = new Map<string, Entry>();
+    const began = new Map([...this.entries].map(([key, entry]) => [key, idOf(entry)]));
+    const { stale } = this;
+    this.stale = new Set();
     let before = "";
     for (let more = true; more; ) {
       const answer = await this.call("contacts", { limit: PAGE, before });
@@ -98,7 +107,13 @@ export class ContactList {
       this.complete = !answer.more;
       more = answer.more && entries.size < this.wanted;
     }
-    for (const [key, old] of this.entries) keepNewer(entries.get(key), old);
+    for (const [key, old] of this.entries) {
+      const entry = entries.get(key);
+      keepNewer(entry, old);
+      if (idOf(old) === began.get(key) || (entry && !stale.has(key))) continue;
+      this.stale.add(key); // and it went on while the list was on its way
+      this.refreshSoon();
+    }
     this.entries = entries;
     this.changed();
   }
@@ -135,12 +150,11 @@ export class ContactList {
     this.changed();
   }
 
-  /** Conversations were deleted, or are shown in another way. */
-  conversations({ all, changed, type, peer }: ConversationsPush): void {
-    if (changed) return this.refreshSoon();
-    if (all) this.entries.clear();
-    else this.entries.delete(keyOf(conversationOf(type, peer)));
-    this.changed();
+  /** These were deleted, up to some message: which one, the list must tell. */
+  deleted({ all, type, peer }: ConversationsPush): void {
+    for (const key of all ? this.entries.keys() : [keyOf(conversationOf(type, peer))]) {
+      this.stale.add(key);
+    }
   }
 
   groups(): void {

@@ -9,7 +9,7 @@ export class Timeline {
   private readonly known = new Map<string, Message>();
   private loading: Promise<void> | undefined;
   private oldest = "";
-  private cleared = 0;
+  private rechecked = 0;
   /** Whether older messages may exist. */
   hasMore = true;
   /** Whether the newest messages were read: from then on it is complete at this end. */
@@ -41,14 +41,6 @@ export class Timeline {
     return this.loading;
   }
 
-  /** The conversation was deleted: whoever shows it goes on with what comes from now on. */
-  clear(): void {
-    this.known.clear();
-    this.cleared++;
-    this.hasMore = false;
-    this.isRead = true;
-  }
-
   /** Takes a message that came; false when it was known in this state already. */
   take(message: Message): boolean {
     const known = this.known.get(message.id);
@@ -62,18 +54,18 @@ export class Timeline {
    * everything up to some message: while the oldest one is shown, nothing was.
    */
   async recheck(): Promise<boolean> {
-    const { cleared, messages: before } = this;
+    await this.loading?.catch(() => undefined); // that may be what is deleted
+    const before = this.messages;
     const oldest = before[0]?.id;
     if (!oldest) return false;
     const { messages: still } = await this.history(behind(oldest), 1);
     if (still[0]?.id === oldest) return false;
     const { messages, more } = await this.history("", PAGE);
-    if (cleared !== this.cleared) return false; // somebody told us meanwhile
     const shown = new Set(messages.map(({ id }) => id));
     const newest = messages[0]?.id ?? before.at(-1)!.id;
     for (const { id } of before) if (!shown.has(id) && id <= newest) this.known.delete(id);
     for (const message of messages) this.take(message);
-    this.cleared++;
+    this.rechecked++;
     this.oldest = messages.at(-1)?.id ?? "";
     this.hasMore = more;
     this.isRead = true;
@@ -86,9 +78,9 @@ export class Timeline {
   }
 
   private async read(limit: number): Promise<void> {
-    const { cleared } = this;
+    const { rechecked } = this;
     const { messages, more } = await this.history(this.oldest, limit);
-    if (cleared !== this.cleared) return; // what was on its way is not there any more
+    if (rechecked !== this.rechecked) return; // what was on its way is not there any more
     for (const message of messages) {
       this.take(message);
       this.oldest = message.id; // newest first

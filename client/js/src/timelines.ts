@@ -8,8 +8,13 @@ import { Timeline } from "./timeline.js";
 
 export class Timelines {
   private readonly all = new Map<string, Timeline>();
-  /** Those that may hold what was deleted meanwhile, with the newest id they held before. */
-  private readonly doubtful = new Map<Timeline, string>();
+  /**
+   * Those that may hold what was deleted meanwhile, with the newest id they held when they were
+   * doubted before; undefined where the contact list cannot vouch for them.
+   */
+  private readonly doubtful = new Map<Timeline, string | undefined>();
+  private readonly newest = new Map<Timeline, string>();
+  private checked: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly call: Call) {}
 
@@ -27,17 +32,19 @@ export class Timelines {
     this.all.get(keyOf(conversation))?.take(message);
   }
 
-  /** What was deleted is not shown again; messages from now on are. */
-  forget({ all, changed, type, peer }: ConversationsPush): void {
-    if (changed) return;
+  /** These were deleted, up to some message: newer ones may be here already, and stay. */
+  deleted({ all, type, peer }: ConversationsPush): void {
     const key = keyOf(conversationOf(type, peer));
-    for (const [one, timeline] of this.all) if (all || one === key) timeline.clear();
+    for (const [one, timeline] of this.all) {
+      if (all || one === key) this.doubtful.set(timeline, undefined);
+    }
   }
 
   /** Deletions are in no log: after a gap nobody tells of those that fell into it. */
   doubt(): void {
     for (const timeline of this.all.values()) {
-      if (!this.doubtful.has(timeline)) this.doubtful.set(timeline, timeline.newest);
+      if (!this.doubtful.has(timeline)) this.doubtful.set(timeline, this.newest.get(timeline));
+      this.newest.set(timeline, timeline.newest);
     }
   }
 
@@ -46,19 +53,27 @@ export class Timelines {
    * vouches for conversations that end as they did: a deleted one is not listed before its next
    * message. Rejects when it should be tried again.
    */
-  async recheck(contacts: ContactList): Promise<boolean> {
+  recheck(contacts: ContactList): Promise<boolean> {
+    const checked = this.checked.then(() => this.check(contacts));
+    this.checked = checked.catch(() => undefined); // whoever asked tries again
+    return checked;
+  }
+
+  private async check(contacts: ContactList): Promise<boolean> {
     let changed = false;
     for (const [timeline, newest] of [...this.doubtful]) {
-      if (contacts.get(timeline.conversation)?.last?.id !== newest) {
-        try {
-          changed = (await timeline.recheck()) || changed;
-        } catch (thrown) {
-          const error = asError(thrown);
-          if (error.retryable) throw error;
-          // e.g. a group this user is not in any more: what was read stays
-        }
+      this.doubtful.delete(timeline); // and may be doubted anew meanwhile
+      const last = contacts.get(timeline.conversation)?.last?.id;
+      if (newest !== undefined && last === newest) continue;
+      try {
+        changed = (await timeline.recheck()) || changed;
+      } catch (thrown) {
+        const error = asError(thrown);
+        // e.g. a group this user is not in any more: what was read stays
+        if (!error.retryable) continue;
+        this.doubtful.set(timeline, undefined);
+        throw error;
       }
-      this.doubtful.delete(timeline);
     }
     return changed;
   }
