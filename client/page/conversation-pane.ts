@@ -20,6 +20,8 @@ import type { Unsent, Written } from "./unsent.js";
 
 /** So near to an end counts as there. */
 const NEAR_PX = 120;
+/** Before what a busy server did not answer is asked for again, at least. */
+const AGAIN_MS = 1000;
 
 export interface PaneContext {
   client: IMClient;
@@ -44,6 +46,7 @@ export class ConversationPane {
   private readonly jump: HTMLButtonElement;
   private readonly messages: MessageContext;
   private loaded = false;
+  private again: ReturnType<typeof setTimeout> | undefined;
   private reading = "";
   private newCount = 0;
   private sticks = true;
@@ -146,10 +149,17 @@ export class ConversationPane {
       this.toEnd();
       await this.fillScreen();
     } catch (error) {
-      // Without a connection: the next one loads. A group that is not ours has nothing to show.
+      // Without a connection the next one loads. A group that is not ours has nothing to show.
       if (error instanceof IMError && !error.retryable) this.loaded = true;
+      else this.loadAgain(error instanceof IMError ? error.retryAfterMs : 0);
       this.render();
     }
+  }
+
+  private loadAgain(afterMs: number): void {
+    clearTimeout(this.again);
+    if (this.context.client.state !== "online" || !this.element.isConnected) return;
+    this.again = setTimeout(() => void this.load(), Math.max(AGAIN_MS, afterMs));
   }
 
   /** Shows what there is, keeping the place where somebody reads. */
