@@ -48,6 +48,7 @@ export class Chat {
   private readonly cleanups: (() => void)[] = [];
   private pane: ConversationPane | undefined;
   private group: GroupDetails | undefined;
+  private rendering: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly options: ChatOptions) {
     const { session, device } = options;
@@ -78,6 +79,7 @@ export class Chat {
   /** Ends everything, for another language or another user. */
   close(): void {
     this.client.stop();
+    clearTimeout(this.rendering);
     this.options.unsent.detach();
     for (const cleanup of this.cleanups) cleanup();
   }
@@ -139,9 +141,9 @@ export class Chat {
       if (state === "online") this.online();
     });
     client.on("kicked", ({ error }) => this.sentAway(error));
-    client.on("contacts", () => this.render());
+    client.on("contacts", () => this.renderSoon());
     client.on("message", (event) => this.message(event));
-    client.on("acked", () => this.pane?.render());
+    client.on("acked", () => this.renderSoon());
     client.on("failed", ({ pending, error }) => this.refused(pending, error));
     client.on("typing", ({ user, stopped }) => this.showTyping(user, stopped));
     client.on("presence", ({ user, online, lastSeenMs }) => {
@@ -170,6 +172,7 @@ export class Chat {
     this.showTyping(message.sender, true);
     if (isOpen) {
       this.pane!.came(own);
+      this.renderSoon();
       if (message.content?.body.case === "system") void this.group?.read();
     }
     if (own || recalled || !message.sender) return;
@@ -221,7 +224,14 @@ export class Chat {
     this.kicked.hidden = false;
   }
 
+  /** Once for all that comes together. Not with the next frame: a hidden page has a title, too. */
+  private renderSoon(): void {
+    this.rendering ??= setTimeout(() => this.render());
+  }
+
   private render(): void {
+    clearTimeout(this.rendering);
+    this.rendering = undefined;
     this.list.render();
     this.pane?.render();
     const unread = this.client.contacts.list

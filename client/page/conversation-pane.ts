@@ -175,14 +175,13 @@ export class ConversationPane {
     this.empty.textContent = t("emptyConversation");
     this.element.setAttribute("aria-label", titleOf(this.conversation, this.entry, people));
     if (atEnd) this.stick();
+    this.showJump();
     this.markRead();
   }
 
-  /** Something new was said. */
+  /** Something new was said; shown when it is rendered. */
   came(own: boolean): void {
     if (!this.isAtEnd && !own) this.newCount++;
-    this.render();
-    this.showJump();
   }
 
   /** Tells the server what was seen, while somebody looks. */

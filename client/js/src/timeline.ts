@@ -7,6 +7,7 @@ const PAGE = 40;
 
 export class Timeline {
   private readonly known = new Map<string, Message>();
+  private sorted: readonly Message[] | undefined;
   private loading: Promise<void> | undefined;
   private oldest = "";
   private rechecked = 0;
@@ -21,8 +22,8 @@ export class Timeline {
   ) {}
 
   /** Oldest first: ids sort by time. */
-  get messages(): Message[] {
-    return [...this.known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  get messages(): readonly Message[] {
+    return (this.sorted ??= [...this.known.values()].sort((a, b) => (a.id < b.id ? -1 : 1)));
   }
 
   /** The id of the newest message; empty when none is known. */
@@ -46,6 +47,7 @@ export class Timeline {
     const known = this.known.get(message.id);
     if (known && (isRecalled(known) || !isRecalled(message))) return false;
     this.known.set(message.id, message);
+    this.sorted = undefined;
     return true;
   }
 
@@ -64,6 +66,7 @@ export class Timeline {
     const shown = new Set(messages.map(({ id }) => id));
     const newest = messages[0]?.id ?? before.at(-1)!.id;
     for (const { id } of before) if (!shown.has(id) && id <= newest) this.known.delete(id);
+    this.sorted = undefined;
     for (const message of messages) this.take(message);
     this.rechecked++;
     this.oldest = messages.at(-1)?.id ?? "";
