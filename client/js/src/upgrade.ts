@@ -76,11 +76,16 @@ export class Upgrade {
         socket?.close();
       };
       const timer = setTimeout(() => end(false), this.hooks.timeoutMs);
-      socket = this.hooks.adapter.openSocket!(url, {
+      const handlers = {
         onOpen: () => end(true),
         onMessage: () => undefined,
         onClose: () => end(false),
-      });
+      };
+      try {
+        socket = this.hooks.adapter.openSocket!(url, handlers);
+      } catch {
+        end(false); // as a browser does for an address it does not let through
+      }
     });
   }
 }
