@@ -92,18 +92,15 @@ function linked(text: string, mentions: readonly string[]): (Node | string)[] {
   return [...parts, ...marked(text.slice(from), mentions)];
 }
 
+/** In one pass, whatever others write; of names that begin alike the longest is meant. */
 function marked(text: string, mentions: readonly string[]): (Node | string)[] {
-  const found = mentions
-    .map((name) => ({ name, at: text.indexOf(name) }))
-    .filter(({ at }) => at >= 0)
-    .sort((a, b) => a.at - b.at || b.name.length - a.name.length)[0];
-  if (!found) return text ? [text] : [];
-  const end = found.at + found.name.length;
-  return [
-    ...(found.at ? [text.slice(0, found.at)] : []),
-    h("span", { class: "mention" }, found.name),
-    ...marked(text.slice(end), mentions),
-  ];
+  if (!mentions.length) return [text];
+  const names = [...mentions].sort((a, b) => b.length - a.length);
+  const escaped = names.map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+  return text
+    .split(new RegExp(`(${escaped.join("|")})`))
+    .map((part, index) => (index % 2 ? h("span", { class: "mention" }, part) : part))
+    .filter(Boolean);
 }
 
 function link(url: string, ...text: (Node | string)[]): HTMLAnchorElement {
