@@ -11,7 +11,7 @@ import { openMenu } from "./dialogs.js";
 import { fill, h, icon, iconButton } from "./dom.js";
 import { summary } from "./format.js";
 import { t } from "./i18n.js";
-import { Mentions } from "./mentions.js";
+import { isComposing, Mentions } from "./mentions.js";
 import type { People } from "./people.js";
 
 const TYPING_EVERY_MS = 3000;
@@ -115,8 +115,7 @@ export class Composer {
 
   private key(event: KeyboardEvent): void {
     if (this.mentions.key(event)) return;
-    // While an input method is open, Enter is its own.
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    if (event.key === "Enter" && !event.shiftKey && !isComposing(event)) {
       event.preventDefault();
       this.submit();
     } else if (event.key === "Escape" && this.replyTo) {

@@ -6,6 +6,10 @@ import type { People } from "./people.js";
 const SHOWN_MAX = 8;
 const ALL = "";
 
+/** While an input method is open, keys are its own. Safari's Enter that ends one is told by its code. */
+export const isComposing = (event: KeyboardEvent): boolean =>
+  event.isComposing || event.keyCode === 229;
+
 export class Mentions {
   readonly element: HTMLElement;
   /** Written name to user id; the empty id is everybody. */
@@ -64,7 +68,7 @@ export class Mentions {
 
   /** Whether the key was for the list. */
   key(event: KeyboardEvent): boolean {
-    if (this.element.hidden || event.isComposing) return false;
+    if (this.element.hidden || isComposing(event)) return false;
     const { length } = this.choices;
     if (event.key === "ArrowDown") this.at = (this.at + 1) % length;
     else if (event.key === "ArrowUp") this.at = (this.at + length - 1) % length;
