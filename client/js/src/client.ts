@@ -1,10 +1,11 @@
 /** The client: one user on one device, from log-in to typed events. */
 import type { Adapter } from "./adapter.js";
+import { Backoff } from "./backoff.js";
 import type { AnswerOf, Call, Push } from "./commands.js";
 import { Connection } from "./connection.js";
 import { ContactList } from "./contacts.js";
 import { Emitter } from "./emitter.js";
-import { closed, type IMError, misused } from "./errors.js";
+import { asError, closed, type IMError, misused } from "./errors.js";
 import type { Message } from "./gen/im_pb.js";
 import type { Opening } from "./link.js";
 import {
@@ -205,11 +206,13 @@ export class IMClient {
 
   /** Until it works, or another link does it. */
   private async persist<T>(link: number, act: () => Promise<T>): Promise<T | undefined> {
+    const backoff = new Backoff(500, 30_000);
     while (this.isCurrent(link)) {
       try {
         return await act();
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, 500 + 500 * Math.random()));
+      } catch (thrown) {
+        const delayMs = Math.max(backoff.next(), asError(thrown).retryAfterMs);
+        await new Promise((resolve) => setTimeout(resolve, delayMs));
       }
     }
     return undefined;

@@ -128,7 +128,8 @@ export class Connection {
       this.hooks.versions(pong.version, pong.groupsVersion);
     } catch (thrown) {
       const error = asError(thrown);
-      if (link === this.link && !error.retryAfterMs) this.lose?.(error);
+      // Who refuses is there, and busy.
+      if (link === this.link && (error.local || error.refusesToken)) this.lose?.(error);
     }
   }
 
@@ -161,10 +162,11 @@ export class Connection {
   private async run(run: number): Promise<void> {
     while (run === this.running) {
       this.hooks.connecting();
-      const since = Date.now();
       let error: IMError;
       try {
-        error = await this.serve(await this.connect(run));
+        const dialled = await this.connect(run);
+        const since = Date.now(); // dialling may take long, and says nothing for the link
+        error = await this.serve(dialled);
         if (Date.now() - since > GOOD_MS) this.backoff.reset();
       } catch (thrown) {
         error = asError(thrown);
