@@ -112,11 +112,13 @@ export class Sync {
       const cursors = [...groups].map(([group, cursor]) => ({ group, cursor }));
       const answer = await this.hooks.call("group_sync", { cursors });
       for (const part of answer.groups) this.takePart(groups, part);
+      more = answer.more;
       for (const id of answer.joined) {
-        if (first) groups.set(id, await this.versionOf(id));
-        else this.join(id);
+        const version = first ? await this.versionOf(id) : undefined;
+        if (!first) this.join(id);
+        else if (version !== undefined) groups.set(id, version);
+        more ||= !first || version !== undefined;
       }
-      more = answer.more || answer.joined.length > 0;
       this.groups = groups;
     }
   }
@@ -149,10 +151,18 @@ export class Sync {
     return groups;
   }
 
-  /** Of a group that is not listed: it was disbanded, or joined a moment ago. */
-  private async versionOf(id: string): Promise<bigint> {
-    const { group } = await this.hooks.call("group_info", { group: id });
-    return group?.version ?? 0n;
+  /**
+   * Of a group that is not listed: it was disbanded, or joined a moment ago. Undefined when it was
+   * left since.
+   */
+  private async versionOf(id: string): Promise<bigint | undefined> {
+    try {
+      const { group } = await this.hooks.call("group_info", { group: id });
+      return group?.version ?? 0n;
+    } catch (thrown) {
+      if (asError(thrown).code === "NOT_FOUND") return undefined;
+      throw thrown;
+    }
   }
 }
 
