@@ -83,22 +83,27 @@ function mentioned(message: Message, people: People): string[] {
 
 /** The text with its links to follow and its mentions marked. */
 function linked(text: string, mentions: readonly string[]): (Node | string)[] {
+  const names = mentions.length ? anyOf(mentions) : undefined;
   const parts: (Node | string)[] = [];
   let from = 0;
   for (const match of text.matchAll(LINK)) {
-    parts.push(...marked(text.slice(from, match.index), mentions), link(match[0], match[0]));
+    parts.push(...marked(text.slice(from, match.index), names), link(match[0], match[0]));
     from = match.index + match[0].length;
   }
-  return [...parts, ...marked(text.slice(from), mentions)];
+  return [...parts, ...marked(text.slice(from), names)];
 }
 
-/** In one pass, whatever others write; of names that begin alike the longest is meant. */
-function marked(text: string, mentions: readonly string[]): (Node | string)[] {
-  if (!mentions.length) return [text];
-  const names = [...mentions].sort((a, b) => b.length - a.length);
-  const escaped = names.map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
-  return text
-    .split(new RegExp(`(${escaped.join("|")})`))
+/** One of these names; of those that begin alike the longest is meant. */
+function anyOf(names: readonly string[]): RegExp {
+  const escaped = [...names]
+    .sort((a, b) => b.length - a.length)
+    .map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+  return new RegExp(`(${escaped.join("|")})`);
+}
+
+/** In one pass, whatever others write. */
+function marked(text: string, names: RegExp | undefined): (Node | string)[] {
+  return (names ? text.split(names) : [text])
     .map((part, index) => (index % 2 ? h("span", { class: "mention" }, part) : part))
     .filter(Boolean);
 }
