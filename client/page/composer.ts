@@ -15,8 +15,15 @@ import { isComposing, Mentions } from "./mentions.js";
 import type { People } from "./people.js";
 
 const TYPING_EVERY_MS = 3000;
-/** Of what was written but not sent, by user and conversation; only in memory. */
-const drafts = new Map<string, string>();
+/** What was written but not sent, whom it mentions, and what it answers. */
+interface Draft {
+  text: string;
+  mentions: Map<string, string>;
+  replyTo: Message | undefined;
+}
+
+/** By user and conversation; only in memory. */
+const drafts = new Map<string, Draft>();
 
 /** Nobody finds what this user wrote. */
 export function forgetDrafts(user: string): void {
@@ -38,10 +45,14 @@ export class Composer {
   private readonly text: HTMLTextAreaElement;
   private readonly answering = h("div", { class: "answering", hidden: true });
   private readonly mentions: Mentions;
-  private replyTo: Message | undefined;
+  private readonly draft: Draft;
   private typedAt = 0;
 
   constructor(private readonly options: ComposerOptions) {
+    const { people, conversation } = options;
+    const key = `${people.self} ${keyOf(conversation)}`;
+    this.draft = drafts.get(key) ?? { text: "", mentions: new Map(), replyTo: undefined };
+    drafts.set(key, this.draft);
     const label = t("writeTo", { name: options.name });
     this.text = h("textarea", {
       rows: 1,
@@ -52,7 +63,7 @@ export class Composer {
       keydown: (event: KeyboardEvent) => this.key(event),
       input: () => this.typed(),
     });
-    this.mentions = new Mentions(this.text, options.people, options.members);
+    this.mentions = new Mentions(this.text, this.draft.mentions, people, options.members);
     const attach = iconButton("plus", t("attach"), () => openMenu(attach, this.choices()), {
       "aria-haspopup": "menu",
       "aria-expanded": "false",
@@ -74,7 +85,8 @@ export class Composer {
         icon("send"),
       ),
     );
-    this.text.value = drafts.get(this.draftKey) ?? "";
+    this.text.value = this.draft.text;
+    this.showAnswered();
     requestAnimationFrame(() => this.grow());
   }
 
@@ -88,8 +100,14 @@ export class Composer {
   }
 
   answer(message: Message | undefined): void {
+    this.draft.replyTo = message;
+    this.showAnswered();
+    if (message) this.focus();
+  }
+
+  private showAnswered(): void {
     const { people } = this.options;
-    this.replyTo = message;
+    const { replyTo: message } = this.draft;
     this.answering.hidden = !message;
     if (!message) return;
     fill(
@@ -102,11 +120,6 @@ export class Composer {
       ),
       iconButton("close", t("cancel"), () => this.answer(undefined)),
     );
-    this.focus();
-  }
-
-  private get draftKey(): string {
-    return `${this.options.people.self} ${keyOf(this.options.conversation)}`;
   }
 
   private choices(): { label: string; act(): void }[] {
@@ -118,7 +131,7 @@ export class Composer {
     if (event.key === "Enter" && !event.shiftKey && !isComposing(event)) {
       event.preventDefault();
       this.submit();
-    } else if (event.key === "Escape" && this.replyTo) {
+    } else if (event.key === "Escape" && this.draft.replyTo) {
       this.answer(undefined);
     }
   }
@@ -127,7 +140,7 @@ export class Composer {
     const { client, conversation } = this.options;
     this.grow();
     this.mentions.look();
-    drafts.set(this.draftKey, this.text.value);
+    this.draft.text = this.text.value;
     if (conversation.type !== "person" || client.state !== "online") return;
     if (!this.text.value) this.stopTyping();
     else if (Date.now() - this.typedAt > TYPING_EVERY_MS) {
@@ -146,8 +159,7 @@ export class Composer {
     const text = this.text.value.trim();
     if (!text) return this.focus();
     this.send({ body: { case: "text", value: { text } }, ...this.mentions.of(text) });
-    this.text.value = "";
-    drafts.delete(this.draftKey);
+    this.text.value = this.draft.text = "";
     this.mentions.clear();
     this.stopTyping();
     this.grow();
@@ -155,7 +167,7 @@ export class Composer {
   }
 
   private send(content: ContentInit): void {
-    this.options.send({ ...content, replyTo: this.replyTo?.id ?? "" } as ContentInit);
+    this.options.send({ ...content, replyTo: this.draft.replyTo?.id ?? "" } as ContentInit);
     this.answer(undefined);
   }
 

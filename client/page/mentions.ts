@@ -12,13 +12,13 @@ export const isComposing = (event: KeyboardEvent): boolean =>
 
 export class Mentions {
   readonly element: HTMLElement;
-  /** Written name to user id; the empty id is everybody. */
-  private readonly chosen = new Map<string, string>();
   private choices: { user: string; name: string }[] = [];
   private at = 0;
 
+  /** `chosen` is written name to user id; the empty id is everybody. */
   constructor(
     private readonly text: HTMLTextAreaElement,
+    private readonly chosen: Map<string, string>,
     private readonly people: People,
     private readonly members: () => { users: string[]; mayMentionAll: boolean },
   ) {
@@ -113,6 +113,7 @@ export class Mentions {
     this.text.setRangeText(`${written} `, start, selectionStart, "end");
     this.chosen.set(written, choice.user);
     this.hide();
+    this.text.dispatchEvent(new Event("input")); // as if it had been typed
   }
 
   private hide(): void {
