@@ -1,75 +1,12 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import type { Adapter, HttpAnswer } from "../src/adapter.js";
+import { create } from "@bufbuild/protobuf";
 import { IMClient } from "../src/client.js";
-import { COMMANDS, type CommandName } from "../src/commands.js";
 import * as im from "../src/gen/im_pb.js";
 import { person } from "../src/model.js";
+import { id, Server, until } from "./server.js";
 
-type Poll = MessageInitShape<typeof im.CometResponseSchema>;
-
-const id = (number: number): string => number.toString(16).padStart(32, "0");
 const BOB = person("bob");
-
-/** What a server that is only reached by POST says: one mailbox, and polls that are told what to answer. */
-class Server {
-  messages: im.Message[] = [];
-  unread = 0;
-  asked: string[] = [];
-  private answerPoll: ((poll: Poll) => void) | undefined;
-
-  readonly adapter: Adapter = {
-    post: (url, _headers, body) => {
-      let abort = (): void => undefined;
-      const aborted = new Promise<never>((_, reject) => (abort = () => reject(new Error("aborted"))));
-      const answer = Promise.race([this.answer(new URL(url).pathname, body), aborted]);
-      return { answer, abort: () => abort() };
-    },
-  };
-
-  say(number: number): im.Message {
-    const version = BigInt(number);
-    const message = create(im.MessageSchema, { id: id(number), sender: "bob", receiver: "alice", version });
-    this.messages.push(message);
-    return message;
-  }
-
-  /** Answers the poll that waits, and waits for the next one. */
-  async poll(poll: Poll): Promise<void> {
-    await until(() => this.answerPoll !== undefined);
-    const { answerPoll } = this;
-    this.answerPoll = undefined;
-    answerPoll!(poll);
-    await until(() => this.answerPoll !== undefined);
-  }
-
-  private async answer(path: string, body: Uint8Array): Promise<HttpAnswer> {
-    const name = path.replace("/im/", "");
-    this.asked.push(name);
-    if (path === "/comet") {
-      const poll = await new Promise<Poll>((resolve) => (this.answerPoll = resolve));
-      return { status: 200, body: toBinary(im.CometResponseSchema, create(im.CometResponseSchema, poll)) };
-    }
-    const schema = COMMANDS[name as CommandName].answer;
-    return { status: 200, body: toBinary(schema, create(schema, this.said(name, body) as never)) };
-  }
-
-  private said(name: string, body: Uint8Array): object {
-    const last = this.messages.at(-1);
-    if (name === "history") {
-      const { before, limit } = fromBinary(im.HistoryRequestSchema, body);
-      const older = this.messages.filter(({ id }) => !before || id < before).reverse();
-      return { messages: older.slice(0, limit), more: older.length > limit };
-    }
-    if (name === "contacts") return { contacts: last ? [{ peer: "bob", last, unread: this.unread }] : [] };
-    return {};
-  }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((done) => setTimeout(done, 5));
-}
 
 /** Alice's client, connected, with the conversation on its screen. */
 async function open(t: TestContext, server: Server): Promise<IMClient> {
@@ -141,4 +78,39 @@ test("what was deleted or read between two polls is found out soon", async (t) =
   await server.poll({ since: 2n });
   await until(() => shown(client)[0] === id(2));
   assert.deepEqual(shown(client), [id(2)]);
+});
+
+test("a list that is refused is asked for again when the server says", async (t) => {
+  // Given a server that refuses the contact list, and says for how long
+  const server = new Server();
+  const error = { code: 1, name: "BUSY", retryable: true, retryAfterMs: 777_000 };
+  server.refusals.set("contacts", [error]);
+  const waits: number[] = [];
+  const real = globalThis.setTimeout;
+  globalThis.setTimeout = ((act: () => void, ms = 0) => {
+    waits.push(ms);
+    return real(act, ms > 700_000 ? 0 : ms);
+  }) as never;
+  t.after(() => (globalThis.setTimeout = real));
+
+  // When somebody connects, then the list is asked for again after that time
+  await open(t, server);
+  assert.equal(server.asked.filter((name) => name === "contacts").length, 2);
+  assert.ok(waits.includes(777_000));
+});
+
+test("a ping that is refused for now hangs nothing up; a refused token does", async (t) => {
+  // Given a client that is connected
+  const server = new Server();
+  const client = await open(t, server);
+
+  // When its ping is refused because the server is busy, then it stays connected
+  server.refusals.set("ping", [{ code: 1, name: "BUSY", retryable: true }]);
+  await client.check();
+  assert.equal(client.state, "online");
+
+  // When it is because of its token, then it does not
+  server.refusals.set("ping", [{ code: 2, name: "UNAUTHENTICATED" }]);
+  await client.check();
+  await until(() => client.state !== "online");
 });
