@@ -79,6 +79,38 @@ def test_a_group_with_mentions(visitors: Visitors) -> None:
     expect(bob.message("hello all").locator(".author")).to_have_text("Carol")
 
 
+def test_a_draft_keeps_whom_it_mentions_and_what_it_answers(visitors: Visitors) -> None:
+    # Given an answer in a group that mentions somebody, and is not sent yet
+    alice, bob, alice_id, bob_id = visitors.two()
+    device = visitors.cluster.short(visitors.cluster.token(bob_id))
+    ok(device.call(say(make_group(device, [alice_id]), "who comes?")))
+    alice.row("a group").click()
+    message = alice.message("who comes?")
+    message.hover()
+    message.get_by_role("button", name="Actions for this message").click()
+    alice.page.get_by_role("menuitem", name="Reply").click()
+    box = alice.page.locator(".composer textarea")
+    box.press_sequentially("@bo")
+    expect(alice.page.get_by_role("option", name="Bob")).to_be_visible()
+    box.press("Enter")
+
+    # When she looks at another conversation, and comes back
+    alice.open("person", bob_id)
+    expect(alice.page.locator(".pane h2")).to_have_text("Bob")
+    expect(alice.page.locator(".answering")).to_be_hidden()
+    alice.row("a group").click()
+
+    # Then it is as it was
+    expect(alice.page.locator(".answering")).to_contain_text("who comes?")
+    expect(box).to_have_value("@Bob ")
+    box.press("Enter")
+    row = bob.row("a group")
+    expect(row).to_contain_text("[@you]")
+    row.click()
+    expect(bob.page.locator(".quote")).to_contain_text("who comes?")
+    expect(bob.page.locator(".bubble.aimed .mention")).to_have_text("@Bob")
+
+
 def test_history_comes_with_scrolling(visitors: Visitors) -> None:
     # Given a conversation longer than a screen
     alice, bob = visitors.cluster.pair()

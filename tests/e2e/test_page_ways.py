@@ -4,6 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
+from proto import im_pb2
 from tests.support.haproxy import HAProxy, behind, running
 from tests.support.pagebrowser import Visitors, browser, page_cluster, visitors  # noqa: F401
 from tests.support.wire import ok, text_to
@@ -69,6 +70,33 @@ def test_where_websocket_does_not_get_through(visitors: Visitors) -> None:
     bob.say("meanwhile")
     alice.context.set_offline(False)
     expect(alice.message("meanwhile")).to_be_visible()
+
+
+def test_a_busy_server_is_asked_again(visitors: Visitors) -> None:
+    # Given a conversation, and a server that refuses to show it for the moment
+    alice_id, bob_id = visitors.cluster.pair()
+    device = visitors.cluster.short(visitors.cluster.token(bob_id))
+    ok(device.call(text_to(alice_id, "patience")))
+    busy = im_pb2.HistoryResponse()
+    busy.error.code = im_pb2.ERR_UNAVAILABLE
+    busy.error.retryable = True
+    alice = visitors.come()
+    alice.context.add_init_script(SILENT_WEBSOCKET)
+    alice.page.route(
+        "**/im/history",
+        lambda route: route.fulfill(
+            body=busy.SerializeToString(), content_type="application/octet-stream"
+        ),
+        times=1,
+    )
+    alice.sign_up(alice_id, "Alice")
+
+    # When she opens it
+    with alice.page.expect_response("**/im/history"):
+        alice.open("person", bob_id)
+
+    # Then it is shown, without anything else that happens
+    expect(alice.message("patience")).to_be_visible()
 
 
 def test_another_device_takes_the_place(visitors: Visitors) -> None:
