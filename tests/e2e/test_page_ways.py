@@ -10,7 +10,7 @@ from tests.support.pagebrowser import Visitors, browser, page_cluster, visitors 
 from tests.support.wire import ok, text_to
 
 SILENT_WEBSOCKET = (
-    "window.WebSocket = class { constructor() { setTimeout(() => this.onclose?.({})) } }"
+    "window.WebSocket = class { constructor() { setTimeout(() => this.onclose?.({})) } close() {} }"
 )
 
 
