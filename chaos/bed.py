@@ -152,11 +152,11 @@ class Bed:
         """Starts a process that was stopped; returns when it is ready, or was not in time."""
         with self._lock:
             self.platform.launch(name)
-        self._wait_ready(name)
+        self.wait_ready(name)
 
-    def _wait_ready(self, *names: str) -> None:
-        """Who does not become ready is no failure yet: converging tells."""
-        for name in names:
+    def wait_ready(self, *names: str) -> None:
+        """Waits for these or all; who does not become ready is no failure yet: converging tells."""
+        for name in names or self.processes:
             kombu.pools.reset()  # type: ignore[no-untyped-call]  # Redis may have died meanwhile
             with suppress(Exception):
                 self.platform.wait_ready(name)
@@ -178,13 +178,17 @@ class Bed:
                 server.start()
         return ended
 
-    def mend(self) -> None:
-        """Starts and unfreezes everything; returns when all processes say that they are ready."""
+    def heal(self) -> None:
+        """Starts and unfreezes everything; processes may still be starting then."""
         self.raise_servers()
         for name in self.processes:
             self.platform.resume(name)
         self.revive()
-        self._wait_ready(*self.processes)
+
+    def mend(self) -> None:
+        """Heals everything; returns when all processes say that they are ready."""
+        self.heal()
+        self.wait_ready()
 
     def _supervise(self) -> None:
         while not self._over.wait(SUPERVISED_EVERY_S):

@@ -53,9 +53,15 @@ class Client:
     # ------------------------------------------------------------ requests
 
     def call(self, request: Message) -> Any:
-        """The answer, once there is one that is not "not now"; not recorded, it changes nothing."""
+        """The answer, once there is one that is not "not now".
+
+        It changes nothing, so it is no op of the record: only how it was answered is kept.
+        """
         op = Op(self.record.user, request, now_ms())
-        self._repeat(op, PATIENCE_S)
+        try:
+            self._repeat(op, PATIENCE_S)
+        finally:
+            self.record.asked += [(type(request).__name__, error) for _, error in op.answers]
         if op.answer is None:
             raise TimeoutError(f"{type(request).__name__} is not answered")
         return op.answer

@@ -53,6 +53,8 @@ class Record:
     ops: list[Op] = field(default_factory=list)
     pushed: list[tuple[int, im_pb2.MessagesPush]] = field(default_factory=list)
     """When, in milliseconds, and what."""
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    """Answers to what changes nothing and is not in `ops`: type of the request, and error."""
     connections: int = 0
     complaints: list[str] = field(default_factory=list)
     """What no answer may be like."""

@@ -89,14 +89,18 @@ class Run:
         began, acks = time.monotonic(), self.load.acked
         injected = Injected(fault.name, round(began - self._started, 1))
         self.result.faults.append(injected)
+        entered = False
         try:
             with fault.inject(scene) as note:
+                entered = True
                 injected.note = note
                 time.sleep(hold_s)
         except Skipped as skipped:
             injected.skipped = str(skipped)
         except Exception as error:  # the platform is hurt enough: what it holds is to be checked
-            injected.note = f"broke off: {error!r}"
+            injected.note = f"{injected.note}; broke off: {error!r}".removeprefix("; ")
+            if not entered:  # healing may fail and is made good; what was not broken proves nothing
+                self.result.violations.append(f"{fault.name} was not injected: {error!r}")
             self._say(injected.note[:80])
             self.bed.mend()
         if ended := self.bed.raise_servers():
@@ -108,13 +112,17 @@ class Run:
         self._say(line_of(injected))
 
     def settle(self, within_s: float = 0.0) -> None:
-        """Heal everything, let it converge within this time or the promised one, and check."""
+        """Heal everything, let it converge within this time or the promised one, and check.
+
+        The time begins when nothing is broken any more: that processes start is part of it.
+        """
         self._say("healing")
-        self.bed.mend()
+        self.bed.heal()
         healed = time.monotonic()
         lately = healed - self._emptied_at < EMPTIED_LATELY_S
         within_s = within_s or (CONVERGE_EMPTIED_S if lately else CONVERGE_S)
-        self.result.violations += converge(self.bed, self.load, within_s)
+        self.bed.wait_ready()
+        self.result.violations += converge(self.bed, self.load, within_s, healed)
         self.result.converged_s = round(time.monotonic() - healed, 1)
         self._say(f"at rest after {self.result.converged_s:g} s; checking")
         evidence = gather(self.bed, self.load)
@@ -144,6 +152,8 @@ def run(root: Path, seed: int, duration_s: float, faults: Sequence[Fault], say: 
     with Bed(root, seed=seed) as bed, Load(bed, seed) as load:
         one = Run(bed, load, seed, say)
         one.break_things(faults, duration_s)
+        if all(injected.skipped for injected in one.result.faults):
+            one.result.violations.append("every fault was skipped: nothing was tested")
         one.settle()
         keep_logs(bed, one.result, root)
         return one.result

@@ -66,11 +66,14 @@ def complaints(evidence: Evidence) -> list[str]:
         for user, person in evidence.people.items()
         for complaint in person.record.complaints
     ]
-    errors = Counter(
-        (type(op.request).__name__, error)
-        for op in evidence.ops
-        for _, error in op.answers
-        if error in NEVER
+    answers = Counter(
+        (type(op.request).__name__, error) for op in evidence.ops for _, error in op.answers
     )
-    problems += [f"{name} was answered {error}, {n} times" for (name, error), n in errors.items()]
+    for person in evidence.people.values():
+        answers.update(person.record.asked)
+    problems += [
+        f"{name} was answered {error}, {times} times"
+        for (name, error), times in answers.items()
+        if error in NEVER
+    ]
     return problems

@@ -10,7 +10,7 @@ from chaos.load import Load
 
 
 class Skipped(Exception):
-    """It cannot be injected on this machine; the message says why."""
+    """It cannot be injected, here or just now; the message says why."""
 
 
 @dataclass(frozen=True)

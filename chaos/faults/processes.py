@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
-from chaos.faults.base import Fault, Inject, Scene
+from chaos.faults.base import Fault, Inject, Scene, Skipped
 from dev.proc import tree
 
 STOP_S = 20.0
@@ -28,7 +28,10 @@ def kill_children(scene: Scene) -> Iterator[str]:
     """As the kernel does when memory is short: parents replace them by themselves."""
     names = [name for name in scene.bed.processes if name.startswith(("web", "worker"))]
     families = {name: tree(scene.bed.platform.pid(name))[1:] for name in names}
-    name = scene.pick.choice([name for name in names if families[name]] or names)
+    parents = [name for name in names if families[name]]
+    if not parents:
+        raise Skipped("nobody has children just now")
+    name = scene.pick.choice(parents)
     children = families[name]
     for child in children:
         with suppress(ProcessLookupError):
