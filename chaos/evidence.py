@@ -144,7 +144,7 @@ def _ask(device: Device, person: Person) -> None:
 
 
 def dump_redis(bed: Bed) -> dict[str, Any]:
-    """Every key's value: bytes, or dicts and lists of bytes."""
+    """Every key's value: bytes, lists or dicts of bytes; of a sorted set a dict of scores."""
     found: dict[str, Any] = {}
     with bed.redis_client() as client:
         for key in [*client.scan_iter(count=1000)]:
@@ -163,5 +163,6 @@ def _value(client: "redis.Redis", key: bytes) -> Any:
         case b"set":
             return [*client.smembers(key)]
         case b"zset":
-            return client.zrange(key, 0, -1)
+            scored: Any = client.zrange(key, 0, -1, withscores=True)
+            return {member: int(score) for member, score in scored}
     return None

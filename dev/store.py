@@ -8,6 +8,11 @@ from dev.services import MariaDB
 from models.shards import BUCKETS, FIRST_GROUP_SHARD
 
 
+def bucket_of(identifier: str) -> int:
+    """The bucket of a user's mailbox, or of a group, by the published rule."""
+    return zlib.crc32(identifier.encode()) % BUCKETS
+
+
 class Shard(NamedTuple):
     number: int
     database: str
@@ -69,7 +74,7 @@ class Store:
                 self._catalog, f"SELECT shard FROM {self._catalog}.bucket ORDER BY bucket"
             )
             self._map = [by_number[number] for (number,) in rows]
-        return self._map[zlib.crc32(user.encode()) % BUCKETS]
+        return self._map[bucket_of(user)]
 
     def rows(self, where: str) -> list[Stored]:
         """Rows of all shards that fit, each shard in the order of its log."""

@@ -2,7 +2,17 @@
 
 from collections.abc import Callable
 
-from chaos.checker import counts, entitled, logs, recalls, stored, views
+from chaos.checker import (
+    counts,
+    entitled,
+    logs,
+    pushes,
+    recalls,
+    stored,
+    tested,
+    views,
+    windows,
+)
 from chaos.evidence import Evidence
 
 CHECKS: tuple[Callable[[Evidence], list[str]], ...] = (
@@ -15,14 +25,17 @@ CHECKS: tuple[Callable[[Evidence], list[str]], ...] = (
     views.views_equal_mailboxes,
     views.shown_once_and_in_order,
     views.group_views_equal_groups,
+    pushes.group_pushes_lack_nothing,
     counts.contact_lists,
     counts.caches,
     counts.group_counts,
+    windows.group_caches,
     recalls.recalled_is_nowhere,
     recalls.logs_hold_no_bodies,
     entitled.blocked_reach_nobody,
     entitled.groups_reach_members_only,
     entitled.complaints,
+    tested.something_was_tested,
 )
 
 

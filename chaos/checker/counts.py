@@ -89,7 +89,7 @@ def group_counts(evidence: Evidence) -> list[str]:
     for group, model in evidence.models.items():
         if isinstance(model, AssertionError):
             continue
-        bounds = _bounds(evidence, model)
+        bounds = bounds_of(evidence, model)
         for user, person in evidence.people.items():
             contact = next((c for c in person.contacts if c.peer == group), None)
             if (contact is not None) != (user in model.now.members):
@@ -102,7 +102,7 @@ def group_counts(evidence: Evidence) -> list[str]:
     return problems
 
 
-def _bounds(evidence: Evidence, model: Model) -> dict[str, str]:
+def bounds_of(evidence: Evidence, model: Model) -> dict[str, str]:
     """By member, up to which id the group is read or hidden."""
     database = model.rows[0].shard.database
     return dict(

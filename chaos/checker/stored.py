@@ -4,7 +4,7 @@ from collections import Counter
 
 from chaos.evidence import Evidence
 from chaos.record import Op
-from dev.store import Stored
+from dev.store import Stored, bucket_of
 from proto import im_pb2
 
 
@@ -48,12 +48,22 @@ def _lies_right(evidence: Evidence, op: Op, found: list[Stored]) -> list[str]:
         > 1
     ):
         return [f"the rows of {name} differ"]
+    for row in found:
+        owner = _owner(evidence, row, request)
+        if row.bucket != bucket_of(owner):
+            return [f"{name} of {owner} is in bucket {row.bucket}, not {bucket_of(owner)}"]
     row = found[0]
     if row.receiver != request.receiver:
         return [f"{name} went to {row.receiver}"]
     if not row.withdraw_time and im_pb2.Content.FromString(row.content) != request.content:
         return [f"{name} is stored with another body"]
     return []
+
+
+def _owner(evidence: Evidence, row: Stored, request: im_pb2.SendRequest) -> str:
+    """Whose log the row is of: the group's, or the sender's where both mailboxes lie there."""
+    of_sender = request.type != im_pb2.GROUP and evidence.store.shard_of(row.sender) == row.shard
+    return row.sender if of_sender else row.receiver
 
 
 def refused_is_absent(evidence: Evidence) -> list[str]:

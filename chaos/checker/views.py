@@ -12,9 +12,9 @@ def views_equal_mailboxes(evidence: Evidence) -> list[str]:
     """The client that lived through it, and a new one, show each row as MySQL has it."""
     problems = []
     for user, person in evidence.people.items():
-        wanted = {row.id: _of_row(row) for row in evidence.mailboxes[user]}
-        kept = {message.id: _of_message(message) for message in person.view.messages.values()}
-        synced = [_of_message(message) for message in person.synced]
+        wanted = {row.id: of_row(row) for row in evidence.mailboxes[user]}
+        kept = {message.id: of_message(message) for message in person.view.messages.values()}
+        synced = [of_message(message) for message in person.synced]
         if kept != wanted:
             problems.append(f"{user} shows another mailbox: {_difference(kept, wanted)}")
         if synced != [*wanted.values()]:
@@ -46,29 +46,48 @@ def shown_once_and_in_order(evidence: Evidence) -> list[str]:
     return problems
 
 
-def _is_in_order(evidence: Evidence, message: im_pb2.Message) -> bool:
+def _is_in_order(evidence: Evidence, message: im_pb2.Message | Stored) -> bool:
     """Whether the sender waited for its ack: who gave up may see it stored late."""
     ops = evidence.sends.get((message.sender, message.sequence), [])
     return bool(ops) and ops[0].acked
 
 
 def group_views_equal_groups(evidence: Evidence) -> list[str]:
-    """Members have all of their time in it, as the log has it; what they hold is of that time."""
+    """Members have all of their time in it, as the log has it; what they hold is of that time.
+
+    In the log, each sender's messages are in the order they were sent.
+    """
     problems = []
     for group, model in evidence.models.items():
         if isinstance(model, AssertionError):
             problems.append(f"{group}: nobody may have done this: {model}")
             continue
+        problems += [f"{group}: {problem}" for problem in _out_of_order(evidence, model)]
         for user, person in evidence.people.items():
             problems += [f"{group}: {problem}" for problem in _group(model, user, person)]
+    return problems
+
+
+def _out_of_order(evidence: Evidence, model: Model) -> list[str]:
+    """`model.rows` are in the order of their places, from which a recall moves nothing."""
+    problems = []
+    for sender in evidence.people:
+        sequences = [
+            row.sequence
+            for row in model.rows
+            if row.sender == sender and _is_in_order(evidence, row)
+        ]
+        problems += [
+            f"{one} lies before {other}" for one, other in pairwise(sequences) if one > other
+        ]
     return problems
 
 
 def _group(model: Model, user: str, person: Person) -> list[str]:
     problems = []
     here = user in model.now.members
-    shown = {row.id: _of_row(row) for row in model.shown(user)} if here else {}
-    fresh = {m.id: _of_message(m) for m in person.fresh.get(model.group, {}).values()}
+    shown = {row.id: of_row(row) for row in model.shown(user)} if here else {}
+    fresh = {m.id: of_message(m) for m in person.fresh.get(model.group, {}).values()}
     if fresh != shown:
         problems.append(f"a sync of {user} reads another: {_difference(fresh, shown)}")
     if (model.group in person.groups.cursors) != here:
@@ -80,18 +99,18 @@ def _group(model: Model, user: str, person: Person) -> list[str]:
         for message in kept.values()
         if not is_theirs(message, stays)
     ]
-    mine = {one: _of_message(kept[one]) for one in kept if one in shown}
+    mine = {one: of_message(kept[one]) for one in kept if one in shown}
     if mine != shown:
         problems.append(f"{user} shows another: {_difference(mine, shown)}")
     return problems
 
 
-def _of_message(message: im_pb2.Message) -> tuple[object, ...]:
+def of_message(message: im_pb2.Message) -> tuple[object, ...]:
     content = im_pb2.Content.FromString(message.content.SerializeToString())
     return (message.id, message.version, message.sender, message.withdraw_time, str(content))
 
 
-def _of_row(row: Stored) -> tuple[object, ...]:
+def of_row(row: Stored) -> tuple[object, ...]:
     content = im_pb2.Content.FromString(row.content)
     return (row.id, row.version, row.sender, row.withdraw_time, str(content))
 
