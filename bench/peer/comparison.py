@@ -25,10 +25,8 @@ class Round:
 def compare(rounds: Sequence[Round]) -> list[Figure]:
     """All figures of what was measured; ratios of what was on both."""
     return [
-        *_ratio(
-            rounds, "one-to-one", "highest rate", "msg/s", lambda r: _of(r.one, "rate"), least=2
-        ),
         *_as_quick(rounds),
+        *_ratio(rounds, "one-to-one", "highest rate", "msg/s", lambda r: _of(r.one, "rate")),
         *_details(rounds, "one-to-one", lambda r: r.one),
         *_ratio(
             rounds, "group", "deliveries", "per s", lambda r: _of(r.group, "heard_rate"), least=1
@@ -73,7 +71,7 @@ def _ratio(
 
 
 def _as_quick(rounds: Sequence[Round]) -> list[Figure]:
-    """Our highest rate when push p99 may be no worse than theirs at their highest."""
+    """Our highest rate when push p99 may be no worse than theirs at their highest: the target."""
     ours = _values(rounds, OURS, lambda r: _of(r.one_as_quick, "rate"))
     theirs = _values(rounds, PEER, lambda r: _of(r.one, "rate"))
     if not ours or not theirs:
@@ -82,7 +80,7 @@ def _as_quick(rounds: Sequence[Round]) -> list[Figure]:
     ratio = rate / statistics.median(theirs)
     return [
         Figure("one-to-one", "at its p99, ours", rate, "msg/s"),
-        Figure("one-to-one", "at its p99: ratio", ratio, ""),
+        Figure("one-to-one", "at its p99: ratio", ratio, "", least=2),
     ]
 
 

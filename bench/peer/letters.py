@@ -22,6 +22,7 @@ class Letter(Protocol):
     """All messages of one sender to one receiver."""
 
     client: Client
+    to: str
 
     def encode(self, index: int) -> bytes: ...
 
@@ -29,10 +30,10 @@ class Letter(Protocol):
 class MarsLetter:
     """A send request in a Mars frame; `seq` is the index too."""
 
-    __slots__ = ("_after_seq", "_before_seq", "_tail", "client")
+    __slots__ = ("_after_seq", "_before_seq", "_tail", "client", "to")
 
     def __init__(self, client: Client, to: str, prefix: bytes, *, to_group: bool) -> None:
-        self.client = client
+        self.client, self.to = client, to
         room = "\x00" * (len(prefix) + DIGITS)
         request = im_pb2.SendRequest(
             receiver=to,
@@ -54,10 +55,10 @@ class MarsLetter:
 class XmppLetter:
     """A message stanza to a user's bare address, or to a room."""
 
-    __slots__ = ("_head", "_tail", "client")
+    __slots__ = ("_head", "_tail", "client", "to")
 
     def __init__(self, client: Client, to: str, prefix: bytes, *, to_group: bool) -> None:
-        self.client = client
+        self.client, self.to = client, to
         kind = "groupchat" if to_group else "chat"
         address = quoteattr(to if to_group else f"{to}@{DOMAIN}")
         self._head = f"<message to={address} type='{kind}' id='".encode() + prefix

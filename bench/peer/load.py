@@ -106,9 +106,9 @@ class Generator:
 
     def _offer(self, plan: Plan) -> dict[str, Any]:
         prefix = self._new_prefix()
-        room, count = self._party.room, len(self._clients.clients)
+        room, users = self._party.room, self._party.users[: len(self._clients.clients)]
         letters = self._to_room(prefix) if room else self._to_each_other(prefix)
-        offer = Offer(self._clients, plan, prefix, count - 1 if room else 1)
+        offer = Offer(self._clients, plan, prefix, users, room)
         try:
             return offer.run(letters)
         finally:

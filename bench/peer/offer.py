@@ -1,8 +1,8 @@
 """One open-loop run over connections that are open already, the same for both servers.
 
 Message i is due at start + i / rate whatever the server does, and its latency counts from that
-moment (as in `bench/load.py`). Everybody who hears a message but its sender counts: one user, or
-all others in a room. XMPP does not acknowledge, so acknowledgements are not compared.
+moment (as in `bench/load.py`). Everybody who is to hear a message counts once: its receiver, or
+all but the sender in a room. XMPP does not acknowledge, so acknowledgements are not compared.
 """
 
 import time
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bench import procs
 from bench.client import Client, ClientError, Clients
 from bench.measure import summarise
 from bench.peer.letters import DIGITS, FIRST_SEQ, Letter
@@ -33,48 +34,68 @@ class Plan:
 class Offer:
     """Sends by the clock and books who heard what when. `prefix` marks what is of this run."""
 
-    def __init__(self, clients: Clients, plan: Plan, prefix: bytes, audience: int) -> None:
+    def __init__(
+        self, clients: Clients, plan: Plan, prefix: bytes, users: Sequence[str], room: str = ""
+    ) -> None:
+        """`users` by the index of their client; `room`: all of them are in it."""
         self._clients = clients
         self._plan = plan
         self._prefix = prefix
-        self._audience = audience
+        self._users = users
+        self._audience = len(users) - 1 if room else 1
         self._total = int(plan.rate * (plan.warmup_s + plan.duration_s))
         self._first = int(plan.rate * plan.warmup_s)
         self._letters: Sequence[Letter] = ()
+        self._senders: list[int] = []  # of each letter, as indices of clients
+        self._receivers: list[int] = []  # likewise; none in a room
         self._start_s = 0.0
         self._sent = 0
         self._hopeless = False
-        self._heard = array("l", bytes(array("l").itemsize * self._total))
+        ears = len(users) if room else 1
+        self._heard = [bytearray(self._total) for _ in range(ears)]
+        """Which messages were heard: by each in the room, otherwise by whom they are to."""
+        self._latest: list[dict[int, int]] = [{} for _ in users]
+        """By who hears: the newest message of each sender."""
         self._heard_all = 0
+        self._doubled = self._disordered = self._strayed = 0
         self._newest = 0
         self._last_s = 0.0
         self._push_ms = array("d")
+        self._send_ms = array("d")
         self._refused: Counter[str] = Counter()
 
     def run(self, letters: Sequence[Letter]) -> dict[str, Any]:
         """Offer one message of each letter in turn, wait for the rest, and return the figures."""
         self._letters = letters
+        self._senders = [letter.client.index for letter in letters]
+        if len(self._heard) == 1:
+            indices = {user: index for index, user in enumerate(self._users)}
+            self._receivers = [indices[letter.to] for letter in letters]
         self._clients.handler = self
         self._start_s = time.perf_counter() + 0.1
         self._offer(self._first)
         heard, cpu_s, started_s = self._heard_all, time.process_time(), time.perf_counter()
+        machine_s = procs.machine_cpu_s()
         self._offer(self._total)
         span_s = time.perf_counter() - started_s
         cpu_s = time.process_time() - cpu_s
+        machine_s = procs.machine_cpu_s() - machine_s
         heard = self._heard_all - heard
         self._drain()
-        counts = Counter(self._heard[: self._sent])
-        lost = sum(number for times, number in counts.items() if times < self._audience)
         return {
             "heard_rate": heard / span_s,
             "cut_short": self._sent < self._total,
             "audience": self._audience,
             "sent": self._sent,
-            "lost": lost,
-            "doubled": self._sent - lost - counts[self._audience],
+            "lost": self._sent * self._audience - self._heard_all,
+            "doubled": self._doubled,
+            "disordered": self._disordered,
+            "strayed": self._strayed,
             "refused": dict(self._refused),
             "push": asdict(summarise(self._push_ms)),
+            "send": asdict(summarise(self._send_ms)),
             "cpu_share": cpu_s / span_s,
+            "machine_share": procs.machine_share(machine_s, span_s),
         }
 
     def _due_s(self, index: int) -> float:
@@ -90,6 +111,8 @@ class Offer:
             while wait_s <= 0 and index < end:
                 letter = letters[index % count]
                 letter.client.send(letter.encode(index))
+                if index >= self._first:
+                    self._send_ms.append(-wait_s * 1000)
                 index += 1
                 wait_s = self._due_s(index) - now_s
             self._sent = index
@@ -123,13 +146,30 @@ class Offer:
         at = data.find(prefix, start, end)
         while at >= 0:
             at += size
-            index = int(data[at : at + DIGITS])
-            if self._letters[index % len(self._letters)].client is not client:
-                self._heard[index] += 1
-                self._heard_all += 1
-                self._last_s = now_s
-                if index > self._newest:
-                    self._newest = index
-                if index >= self._first:
-                    self._push_ms.append((now_s - self._due_s(index)) * 1000)
+            self._hear(int(data[at : at + DIGITS]), client.index, now_s)
             at = data.find(prefix, at, end)
+
+    def _hear(self, index: int, who: int, now_s: float) -> None:
+        letter = index % len(self._senders)
+        sender = self._senders[letter]
+        if sender == who:  # its own copy
+            return
+        if self._receivers and self._receivers[letter] != who:
+            self._strayed += 1
+            return
+        heard = self._heard[0 if self._receivers else who]
+        if heard[index]:
+            self._doubled += 1
+            return
+        heard[index] = 1
+        self._heard_all += 1
+        self._last_s = now_s
+        latest = self._latest[who]
+        if latest.get(sender, -1) > index:
+            self._disordered += 1
+        else:
+            latest[sender] = index
+        if index > self._newest:
+            self._newest = index
+        if index >= self._first:
+            self._push_ms.append((now_s - self._due_s(index)) * 1000)

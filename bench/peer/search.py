@@ -1,15 +1,15 @@
 """The highest rate a server sustains, found by trying rates."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from bench.loader import GeneratorLimited
+from bench.merge import bottleneck
 
 TRIES_MAX = 14
 PUSH_P99_MS_MAX = 100.0
 DELIVERED_SHARE_MIN = 0.99
-GENERATOR_SHARE_MAX = 0.85
-"""Of one core: above, the generator may be what is measured, and the rate does not count."""
-
 ROWS_SHARE_MIN = 0.999
 
 
@@ -19,6 +19,7 @@ class Try:
 
     rate: float
     sustained: bool
+    limited: str = ""  # why it is the generator that was measured; empty: it was the server
     push_p50_ms: float = 0.0
     push_p99_ms: float = 0.0
     heard_rate: float = 0.0
@@ -28,7 +29,7 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """When a rate counts as sustained, beside that nothing is lost, doubled or refused."""
+    """When a rate counts as sustained, beside that every message was heard, once and in order."""
 
     rows: float  # in tables, for each message, at least
     push_p99_ms: float = PUSH_P99_MS_MAX
@@ -42,12 +43,29 @@ def faults(report: Mapping[str, Any], rate: float, rows: float, terms: Terms) ->
         "fell behind": report["heard_rate"] < wanted,
         "lost": report["lost"],
         "doubled": report["doubled"],
+        "in another order": report["disordered"],
+        "heard by others": report["strayed"],
         "refused": report["refused"],
         "not archived": rows < ROWS_SHARE_MIN * terms.rows,
         "too slow": not report["push"]["p99_ms"] <= terms.push_p99_ms,
-        "the generator was too busy": report["cpu_share"] > GENERATOR_SHARE_MAX,
+        "the generator ended it": limited_by(report),
     }
     return [name for name, found in checks.items() if found]
+
+
+def limited_by(report: Mapping[str, Any]) -> str:
+    """Why the figures are the generator's: too busy, or late (bench/merge.py); else empty."""
+    return bottleneck(report, report["machine_share"]) or ""
+
+
+def check_limited(best: Try | None, tries: Sequence[Try], close: float) -> None:
+    """Raise `GeneratorLimited` where the generator, and not the server, ended the search.
+
+    So it did where one of its own limits lies within the factor `close` of the best rate.
+    """
+    for tried in sorted((tried for tried in tries if tried.limited), key=lambda one: one.rate):
+        if best is None or tried.rate <= close * best.rate:
+            raise GeneratorLimited(f"figures withheld at {tried.rate:,.0f} msg/s: {tried.limited}")
 
 
 def highest(probe: Callable[[float], Try], start: float, step: float, close: float) -> Try | None:

@@ -8,7 +8,15 @@ from typing import Any
 
 from bench import procs
 from bench.peer.generator import Generator
-from bench.peer.search import PUSH_P99_MS_MAX, Terms, Try, faults, highest
+from bench.peer.search import (
+    PUSH_P99_MS_MAX,
+    Terms,
+    Try,
+    check_limited,
+    faults,
+    highest,
+    limited_by,
+)
 from bench.peer.sides import Side
 from bench.scenarios import RunFailed, knob, users
 from dev.services import MariaDB
@@ -63,15 +71,21 @@ class Bench:
     def _search(
         self, side: Side, party: dict[str, Any], terms: Terms, start: float, step: float
     ) -> Try:
+        """Raises `GeneratorLimited` where the best rate is the generator's and not the server's."""
+        tries: list[Try] = []
+        close = knob("CLOSE", CLOSE)
         with connected(party) as generator:
 
             def probe(rate: float) -> Try:
-                return self._try(side, generator, rate, terms)
+                tries.append(self._try(side, generator, rate, terms))
+                return tries[-1]
 
             if rate := knob("RATE", 0):
-                return probe(rate)
-            generator.do("offer", {"rate": start / 2, "warmup_s": 0, "duration_s": FIRST_S})
-            best = highest(probe, start, step, knob("CLOSE", CLOSE))
+                best: Try | None = probe(rate)
+            else:
+                generator.do("offer", {"rate": start / 2, "warmup_s": 0, "duration_s": FIRST_S})
+                best = highest(probe, start, step, close)
+        check_limited(best, tries, close)
         if best is None:
             raise RunFailed(f"{side.name} sustained no rate")
         return best
@@ -101,6 +115,7 @@ class Bench:
         return Try(
             rate=rate,
             sustained=not why,
+            limited=limited_by(report),
             push_p50_ms=push["p50_ms"],
             push_p99_ms=push["p99_ms"],
             heard_rate=report["heard_rate"],

@@ -86,6 +86,7 @@ def check_offers(party: Party) -> None:
                 assert report["sent"] == SENT
                 assert report["audience"] == audience
                 assert (report["lost"], report["doubled"], report["refused"]) == (0, 0, {})
+                assert (report["disordered"], report["strayed"]) == (0, 0)
                 assert report["push"]["count"] == 100 * audience
                 assert not report["cut_short"]
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from bench.loader import GeneratorLimited
 from bench.peer.comparison import OURS, PEER, Round, compare
 from bench.peer.ejabberd import statements
-from bench.peer.search import Terms, Try, faults, highest
+from bench.peer.search import Terms, Try, check_limited, faults, highest, limited_by
 
 GOOD: dict[str, Any] = {
     "cut_short": False,
@@ -14,9 +15,13 @@ GOOD: dict[str, Any] = {
     "heard_rate": 1000.0,
     "lost": 0,
     "doubled": 0,
+    "disordered": 0,
+    "strayed": 0,
     "refused": {},
     "push": {"p99_ms": 20.0},
+    "send": {"p99_ms": 1.0},
     "cpu_share": 0.2,
+    "machine_share": 0.7,
 }
 
 
@@ -55,14 +60,42 @@ def test_a_good_run_has_no_faults() -> None:
         ({"audience": 99}, "fell behind"),
         ({"lost": 1}, "lost"),
         ({"doubled": 1}, "doubled"),
+        ({"disordered": 1}, "in another order"),
+        ({"strayed": 1}, "heard by others"),
         ({"refused": {"BUSY": 1}}, "refused"),
         ({"push": {"p99_ms": 100.1}}, "too slow"),
         ({"push": {"p99_ms": float("nan")}}, "too slow"),
-        ({"cpu_share": 0.9}, "the generator was too busy"),
+        ({"cpu_share": 0.9}, "the generator ended it"),
+        ({"send": {"p99_ms": 21.0}}, "the generator ended it"),
     ],
 )
 def test_each_fault_is_found(change: dict[str, Any], fault: str) -> None:
     assert faults(GOOD | change, 1000, 2.0, Terms(2)) == [fault]
+
+
+def test_sends_may_be_late_where_the_server_has_the_processors() -> None:
+    assert limited_by(GOOD | {"send": {"p99_ms": 21.0}})
+    assert not limited_by(GOOD | {"send": {"p99_ms": 21.0}, "machine_share": 0.95})
+
+
+@pytest.mark.parametrize("generator", [1030.0, 1100.0, 5000.0])
+def test_a_rate_that_the_generator_ended_is_none(generator: float) -> None:
+    # Given a server that sustains 1,000 a second, and a generator that reaches so much
+    tries = []
+
+    def probe(rate: float) -> Try:
+        limited = "busy" if rate > generator else ""
+        tries.append(Try(rate, sustained=not limited and rate <= 1000, limited=limited))
+        return tries[-1]
+
+    # When the search begins low enough for the server to end it, then so it did
+    best = highest(probe, 900, 1.03, 1.05)
+    check_limited(best, tries, 1.05)
+
+    # When the generator gets in before the server, then there is no figure
+    for tried in (best, None):
+        with pytest.raises(GeneratorLimited, match="withheld at 1,010"):
+            check_limited(tried, [*tries, Try(1010, sustained=False, limited="busy")], 1.05)
 
 
 def test_terms_may_ask_for_quicker_pushes() -> None:
@@ -86,13 +119,18 @@ def test_ratios_are_those_of_the_medians_of_all_rounds() -> None:
             (OURS, 2.2, 100),
         ]
     ]
+    rounds += [Round(OURS, one_as_quick=Try(rate, sustained=True)) for rate in (1500, 1700, 9000)]
 
     # When they are compared
     figures = {(each.scenario, each.name): each for each in compare(rounds)}
 
     # Then the medians make the ratios, and what was not measured is absent
     assert figures["one-to-one", "highest rate: ratio"].value == pytest.approx(2.0)
-    assert figures["one-to-one", "highest rate: ratio"].met
+
+    # And the target is for pushes as quick as theirs
+    assert figures["one-to-one", "highest rate: ratio"].met is None
+    assert figures["one-to-one", "at its p99: ratio"].value == pytest.approx(1.7)
+    assert figures["one-to-one", "at its p99: ratio"].met is False
     assert figures["serial", "push p50: ratio"].value == pytest.approx(2.0)
     assert not [each for each in figures if each[0] in ("idle", "group")]
 
