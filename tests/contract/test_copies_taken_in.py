@@ -10,7 +10,7 @@ import models.run
 from models import keys
 from models.core import Core
 from models.deliver import Deliverer
-from models.log import delivered_versions, newest_versions, read_forward
+from models.log import delivered_versions, newest_versions
 from models.mailbox import sync
 from models.run import Run
 from models.shards import bucket_of
@@ -68,12 +68,8 @@ class Delivery:
         assert self.pushed() == self.mailbox()
         (contact,) = self.core.contacts.entries(self.receiver)
         assert (contact.last_id, contact.unread) == (self.mailbox()[-1], len(self.mailbox()))
-        for shard in (self.source, self.target):
-            assert {
-                row.shard
-                for row in read_forward({shard: 0}, 1000)[shard][1]
-                if {row.sender, row.receiver} == {self.sender, self.receiver}
-            } == {bucket_of(self.sender if shard is self.source else self.receiver)}
+        for shard, owner in ((self.source, self.sender), (self.target, self.receiver)):
+            assert {row.shard for row in sync(shard, owner, 0, 1000)} == {bucket_of(owner)}
             assert delivered_versions([shard]) == newest_versions([shard])
 
     def close(self) -> None:
