@@ -230,6 +230,32 @@ def test_it_gets_back_to_the_better_transport(
     wait_until(lambda: gateway.connections == 1)
 
 
+def test_an_attempt_whose_answer_is_lost_does_not_end_the_client(
+    phones: Phones, gateway: Proxy, make: Maker
+) -> None:
+    web = f"ws://127.0.0.1:{phones.cluster.platform.port()}/ws"
+    # Given a client on its second transport, and a network that loses the answer to a log-in
+    gateway.down()
+    client = make(
+        phones.cluster.person(), _url(gateway), web, better_after_s=0.1, connect_timeout_s=1.0
+    )
+
+    def lose(event: FrameEvent) -> None:
+        if event.cmd == im_pb2.CMD_AUTH and event.outgoing:
+            gateway.deafen()
+
+    client.watch_frames(lose)
+    client.start()
+    client.wait_ready()
+    assert client.transport == "ws"
+    # When it tries the first one again, so that the server ends the second as replaced
+    gateway.heal()
+    wait_until(lambda: ("offline", "") in _states(phones, client), what="the end of the old link")
+    # Then it comes back
+    client.wait_ready()
+    assert not [event for event in phones.heard[client] if isinstance(event, KickedEvent)]
+
+
 def test_it_stays_where_it_is_while_the_better_one_says_nothing(
     phones: Phones, make: Maker
 ) -> None:

@@ -8,12 +8,14 @@ best one has lasted. The new link is made before the old one is left, in this or
 2. wait until nothing is under way on the old link, and let it begin nothing new: a poll that came
    to the server behind step 3 would take the device's place back;
 3. authenticate. From then on the server counts the new link as this device's, and may end the old
-   one as replaced, which is no kick;
+   one as replaced, which is no kick. It may do so even where its answer is a refusal, or is lost;
 4. the new link catches up from the store's cursors, so what fell between the two is not missed.
 """
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -35,6 +37,9 @@ IDLE_S = 2.0
 
 ANSWER_S = 10.0
 
+REPLACED_S = 30.0
+"""So long after step 3 failed, the old link may hear of it."""
+
 
 class Climber:
     """See the module; one for all connections of a client."""
@@ -49,6 +54,12 @@ class Climber:
         self._changed = changed
         self.entering = False
         """Step 3 is under way, or done and the new link not in use yet: the old one may end."""
+        self._failed_at = -math.inf
+
+    @property
+    def failed_lately(self) -> bool:
+        """Step 3 failed not long ago: the server may still end the old link as replaced."""
+        return time.monotonic() - self._failed_at < REPLACED_S
 
     async def climb(self, old: Link, endpoint: Endpoint) -> Entered:
         """A link by a better endpoint than this; returns when there is one."""
@@ -99,6 +110,7 @@ class Climber:
                     entered = Entered(better, link, answer)
         finally:
             if entered is None:
+                self._failed_at = time.monotonic()
                 self.entering = False
                 self._changed()
         return entered

@@ -182,7 +182,10 @@ class Connector:
                 await asyncio.wait({climbing}, timeout=0.05)
             better = _result(climbing)
             if better is None:
-                return await serving
+                ending = await serving
+                # Likely replaced by our own attempt, which is no reason to stay away.
+                ours = ending.refusal == "KICKED" and self._climber.failed_lately
+                return Ending() if ours else ending
             session.retire()
             await serving
         except BaseException:
