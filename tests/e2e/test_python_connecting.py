@@ -256,6 +256,18 @@ def test_an_attempt_whose_answer_is_lost_does_not_end_the_client(
     assert not [event for event in phones.heard[client] if isinstance(event, KickedEvent)]
 
 
+def test_a_host_that_can_have_no_address_is_passed_over(phones: Phones, make: Maker) -> None:
+    web = f"http://127.0.0.1:{phones.cluster.platform.port()}"
+    # Given a mistyped endpoint before one that works
+    client = make(phones.cluster.person(), "tcp://im..example.com:8002", web)
+    # When it connects
+    client.start()
+    client.wait_ready()
+    # Then it is served by the one that works
+    client.devices()
+    assert _states(phones, client) == [("connecting", ""), ("online", "comet")]
+
+
 def test_it_stays_where_it_is_while_the_better_one_says_nothing(
     phones: Phones, make: Maker
 ) -> None:

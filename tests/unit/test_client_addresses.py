@@ -55,6 +55,12 @@ def test_what_is_listed_comes_behind_what_is_given_and_backups_last(local: Local
     ]
 
 
+def test_a_host_that_can_have_no_address_is_not_taken(local: Local) -> None:
+    book = AddressBook(GIVEN, local)
+    take(book, ["tls://im..example.com:8002", f"tls://{'x' * 64}.example.com:1", "tls://[::1]:2"])
+    assert urls(book) == [*(one.url for one in GIVEN), "tls://[::1]:2"]
+
+
 def test_nobody_is_led_from_tls_to_plain_text(local: Local) -> None:
     book = AddressBook(GIVEN, local)
     take(

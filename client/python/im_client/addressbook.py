@@ -128,6 +128,7 @@ def _endpoints(addresses: Iterable[im_pb2.Address], source: Endpoint) -> list[En
     for one in addresses:
         host = one.host or source.host
         name = f"[{host}]" if ":" in host else host
-        with suppress(ValueError):  # of a server newer than this client
+        with suppress(ValueError):  # of a server newer than this client, or no name of a host
+            name.encode("idna")
             found.append(Endpoint.parse(f"{one.scheme}://{name}:{one.port}"))
     return found

@@ -78,7 +78,7 @@ class Climber:
     async def _try(self, old: Link, better: Endpoint) -> Entered | None:
         try:
             link = await self._dialer.open(better)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             log.info("%s: %s", better.url, error)
             self._book.failed(better)
             return None

@@ -81,7 +81,7 @@ class Dialer:
                         link, answer = await self._enter(endpoint)
             except (NoToken, NetworkChanged):
                 raise
-            except (OSError, NotConnected) as error:
+            except (OSError, ValueError, NotConnected) as error:  # ValueError: no name of a host
                 log.info("%s: %s", endpoint.url, error)
                 self._book.failed(endpoint)
                 continue
@@ -95,7 +95,7 @@ class Dialer:
         raise Advised("no endpoint lets us in", advice_s)
 
     async def open(self, endpoint: Endpoint) -> Link:
-        """Connect, no more; OSError when that fails."""
+        """Connect, no more; OSError when that fails, ValueError for what is no name of a host."""
         return await open_link(endpoint, self._context, self._options, self._tap)
 
     async def authenticate(self, link: Link) -> im_pb2.AuthResponse:
