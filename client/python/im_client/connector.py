@@ -24,7 +24,7 @@ from im_client.session import Ending, Session
 
 log = logging.getLogger("im_client")
 
-STEADY_S = 5.0
+STEADY_S = 60.0
 """A connection that lasts so long is a success. A server that dies again and again, as soon as we
 are ready, is dialled less and less often."""
 
@@ -135,14 +135,19 @@ class Connector:
                 ending = await self._live(entered)
                 if isinstance(ending, Ending):
                     break
+                self._credit()
                 entered = ending
         finally:
-            if self.ready and time.monotonic() - self._ready_at >= STEADY_S:
-                self._backoff.reset()
+            self._credit()
             self.session, self.ready, self._climber.entering = None, False, False
         self._say("offline")
         await self._obey(ending, entered.endpoint)
         return ending.delay_s
+
+    def _credit(self) -> None:
+        """Wait shortly again, if the connection that is over has lasted."""
+        if self.ready and time.monotonic() - self._ready_at >= STEADY_S:
+            self._backoff.reset()
 
     def end(self, closed: Closed) -> None:
         """No connection any more, for this reason."""
