@@ -2,7 +2,7 @@
 
 import pytest
 
-from im_client import Client, Conversation, GroupEvent, MessageEvent
+from im_client import Client, Conversation, FrameEvent, GroupEvent, MessageEvent, im_pb2
 from tests.support.proxy import Proxy
 from tests.support.sdkphones import Phones, phones, platform_for_sdks  # noqa: F401
 from tests.support.wait import wait_until
@@ -50,6 +50,33 @@ def test_a_deletion_that_was_missed_is_not_undone_by_the_next_message(
     wait_until(lambda: _history(away, bob) == later, what="only what came later")
     assert [(one.unread, one.last and one.last.text) for one in away.contacts()] == [(1, later[-1])]
     assert phones.texts(away) == old + later, "all of it was told all the same"
+
+
+def test_many_that_come_back_at_once_do_not_all_ask_at_once(phones: Phones) -> None:
+    alice, bob = phones.cluster.pair()
+    writer = phones.start(bob)
+    # Given a device with a moment of its own that is far away, and a conversation that moved
+    away = phones.make(alice, tidy_within_s=1e9)
+    said: list[int] = []
+
+    def note(event: FrameEvent) -> None:
+        if event.outgoing:
+            said.append(event.cmd)
+
+    away.watch_frames(note)
+    away.start()
+    away.wait_ready()
+    writer.wait_acked(writer.send_text(alice, "first"))
+    phones.wait_texts(away, "first")
+    _go_away(away)
+    said.clear()
+    writer.wait_acked(writer.send_text(alice, "moved"))
+    # When it comes back, then it is ready and hears pushes without having asked about each
+    _come_back(away)
+    writer.wait_acked(writer.send_text(alice, "pushed"))
+    phones.wait_texts(away, "first", "moved", "pushed")
+    assert im_pb2.CMD_CONTACTS in said
+    assert im_pb2.CMD_HISTORY not in said
 
 
 def test_a_deletion_whose_push_was_lost_is_seen_with_the_next_connection(phones: Phones) -> None:

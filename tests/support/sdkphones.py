@@ -11,7 +11,12 @@ from tests.support.cluster import Cluster
 from tests.support.sdkplatform import platform_for_sdks  # noqa: F401
 from tests.support.wait import wait_until
 
-QUICK = {"backoff_least_s": 0.05, "backoff_most_s": 0.5, "platform": "web"}
+QUICK = {
+    "backoff_least_s": 0.05,
+    "backoff_most_s": 0.5,
+    "tidy_within_s": 0.0,
+    "platform": "web",
+}
 
 
 class Phones:

@@ -259,6 +259,24 @@ def test_event_numbers_are_never_used_twice(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_store_made_before_deletions_were_asked_about_doubts_nothing_of_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.db"
+    with monkeypatch.context() as before:
+        before.setattr(database, "MIGRATIONS", database.MIGRATIONS[:1])
+        raw = database.Database(path)
+        raw.run(
+            "INSERT INTO conversation (type, peer, last_id) VALUES (0, 'bob', ?)", ("0" * 31 + "1",)
+        )
+        raw.close()
+    store = Store(path, "alice")
+    assert store.conversations.doubtful() == []
+    store.logs.take([message(2)])
+    assert store.conversations.doubtful() == [BOB]
+    store.close()
+
+
 def test_an_older_store_is_brought_up_to_date(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

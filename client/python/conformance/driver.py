@@ -150,6 +150,7 @@ class Driver:
             backoff_most_s=backoff[1],
             pong_timeout_s=4.0,
             poll_s=2,
+            tidy_within_s=0.0,
             better_after_s=fields.get("better_after_s", 60.0),
             follow_addresses=False,  # networks of tests lie on the way to the given ones
             clock=lambda: time.time() + offset_s,

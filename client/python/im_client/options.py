@@ -19,6 +19,8 @@ class Options:
     `platform` decides how many devices of a kind may be connected and how often they ping.
     `better_after_s`: on a transport that is not the preferred one, that is tried again after so
     long, then less and less often. `poll_s`: how long a long poll waits at most.
+    `tidy_within_s`: at a random moment within so long after connecting it is asked what was deleted
+    on other devices meanwhile, as all clients of a server that restarted ask.
     `follow_addresses`: try what servers list behind the endpoints given.
     """
 
@@ -32,6 +34,7 @@ class Options:
     pong_timeout_s: float = 8.0
     better_after_s: float = 60.0
     poll_s: int = 25
+    tidy_within_s: float = 30.0
     follow_addresses: bool = True
     uploader: Uploader | None = None
     clock: Callable[[], float] = field(default=time.time)

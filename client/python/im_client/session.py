@@ -52,7 +52,7 @@ class Session:
         self._watched = watched
         self._retired = asyncio.Event()
         self._doubted = asyncio.Event()
-        self._syncer = Syncer(link, self.call, local, tell)
+        self._syncer = Syncer(link, self.call, local, tell, options.tidy_within_s)
         backoff = (options.backoff_least_s, options.backoff_most_s)
         self._sender = Sender(link, self.call, local, backoff)
 
@@ -102,16 +102,23 @@ class Session:
     async def _receive(self) -> None:
         await self._syncer.catch_up(self._auth)
         self._ready()
-        # Beside the pushes: it is repeated for as long as the server has no presence to tell.
-        watching = asyncio.create_task(self._syncer.watch(sorted(self._watched)))
+        # Beside the pushes: the one is repeated for as long as the server has no presence to tell,
+        # the other may have much to ask.
+        beside = [
+            asyncio.create_task(self._syncer.watch(sorted(self._watched))),
+            asyncio.create_task(self._syncer.tidy()),
+        ]
         try:
             async for push in self.link.pushes(lambda: self._syncer.cursors):
                 if push.cmd in FAREWELLS:
                     return
                 await self._syncer.handle(push)
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            for outcome in await asyncio.gather(*beside, return_exceptions=True):
+                if isinstance(outcome, Exception) and not isinstance(outcome, NotConnected):
+                    log.error("what goes on beside the pushes failed", exc_info=outcome)
 
     async def _beat(self) -> None:
         """Ping as often as the server advised, and in doubt; a pong that is missing ends the link.

@@ -8,6 +8,7 @@ the store in their order.
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -40,13 +41,22 @@ WATCHED_MAX = 100
 class Syncer:
     """See the module; made anew for each link."""
 
-    def __init__(self, link: Link, call: Call, local: Local, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        link: Link,
+        call: Call,
+        local: Local,
+        tell: Callable[[Event], None],
+        tidy_within_s: float,
+    ) -> None:
         self._link = link
         self._call = call
         self._local = local
         self._store = local.store
         self._tell = tell
         self._tidying = Tidying(self.ask, local)
+        self._tidy_within_s = tidy_within_s
+        self._doubted = asyncio.Event()
         self._cursor = 0
         self._groups: dict[str, int] = {}
         self._handlers: dict[int, Callable[[Any], Any]] = {
@@ -78,7 +88,8 @@ class Syncer:
             await self._sync_groups()
         if fresh:  # all of it was read just now
             await self._local.write(self._store.conversations.settle_all)
-        await self._refresh()
+        self._doubted.set()
+        await self._tidying.refresh_contacts()
         self._tell(ContactsEvent())
 
     async def watch(self, users: list[str]) -> None:
@@ -88,6 +99,18 @@ class Syncer:
             with suppress(ServerError):  # long polls have none
                 for one in (await self.ask(request)).presences:
                     self._tell(PresenceEvent(one.user, one.online, one.last_seen))
+
+    async def tidy(self) -> None:
+        """Clear what was deleted elsewhere without our being told, a while after each loss of news.
+
+        Beside the pushes, and at a moment of its own: after a server's restart all clients do it.
+        """
+        while True:
+            await self._doubted.wait()
+            self._doubted.clear()
+            await asyncio.sleep(random.uniform(0, self._tidy_within_s))
+            if await self._tidying.clear_doubtful():
+                self._tell(ContactsEvent())
 
     async def handle(self, push: Push) -> None:
         """Take in one thing the server said."""
@@ -232,12 +255,8 @@ class Syncer:
     async def _resync(self, push: im_pb2.ResyncPush) -> None:
         await self._sync_own()
         await self._sync_groups()
-        await self._refresh()  # receipts and deletions were among what was lost
-
-    async def _refresh(self) -> bool:
-        """What is in no log; whether anything changed in the contact list."""
-        cleared = await self._tidying.clear_doubtful()
-        return await self._tidying.refresh_contacts() or cleared
+        self._doubted.set()  # receipts and deletions were among what was lost
+        await self._tidying.refresh_contacts()
 
     async def _read(self, push: im_pb2.ReadPush) -> None:
         conversation = Conversation(push.type, push.peer)
@@ -248,7 +267,7 @@ class Syncer:
 
     async def _conversations(self, push: im_pb2.ConversationsPush) -> None:
         if push.changed:
-            if not await self._refresh():
+            if not await self._tidying.refresh_contacts():
                 return
         elif push.all:
             await self._tidying.clear_all()

@@ -16,6 +16,9 @@ PAGE = 200
 AT_ONCE = 8
 """Conversations that are looked at side by side."""
 
+DOUBTFUL_AT_ONCE = 2
+"""After a server's restart all its clients do this, for each conversation that moved."""
+
 Ask = Callable[[Message], Awaitable[Any]]
 
 
@@ -56,12 +59,13 @@ class Tidying:
         A conversation that was deleted is in the contact list again with its next message, so all
         that hold something new are looked at: one small question each, in most cases.
         """
-        return await self._clear_each(await self._local.read(self._store.conversations.doubtful))
+        doubtful = await self._local.read(self._store.conversations.doubtful)
+        return await self._clear_each(doubtful, DOUBTFUL_AT_ONCE)
 
-    async def _clear_each(self, conversations: list[Conversation]) -> bool:
+    async def _clear_each(self, conversations: list[Conversation], at_once: int = AT_ONCE) -> bool:
         found: list[bool | BaseException] = []
-        for start in range(0, len(conversations), AT_ONCE):
-            some = map(self.clear, conversations[start : start + AT_ONCE])
+        for start in range(0, len(conversations), at_once):
+            some = map(self.clear, conversations[start : start + at_once])
             found += await asyncio.gather(*some, return_exceptions=True)
         for one in found:
             if isinstance(one, BaseException):

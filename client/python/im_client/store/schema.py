@@ -73,4 +73,7 @@ _SECOND = (
     "ALTER TABLE conversation ADD COLUMN settled TEXT NOT NULL DEFAULT ''",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
+# Nothing was known about what is here already, and asking would be one question per conversation.
+_THIRD = ("UPDATE conversation SET settled = last_id",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD)
