@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -11,6 +12,7 @@ import requests
 
 from dev.ports import free_port
 from im_client.terminal.chat import PAGE
+from im_client.terminal.profile import load, save
 from tests.support.cluster import Cluster
 from tests.support.sdkplatform import platform_for_sdks  # noqa: F401
 from tests.support.sdkterminal import Screen, Terminal
@@ -162,6 +164,14 @@ def test_files(town: Town, tmp_path: Path) -> None:
     assert at_bobs.run("history", alice).count("[file] report.pdf (2.0 KB)") == 3
     assert "Say where files go" in at_alices.run("send-file", bob, str(path), code=1)
     assert "No such file" in at_alices.run("send-file", bob, "nothing", "--ref", "x", code=1)
+
+
+def test_who_sends_with_a_login_that_is_over_is_told_so(town: Town) -> None:
+    _, at_alices = town.logged_in("alice")
+    profile = load(at_alices.home)
+    assert profile is not None
+    save(at_alices.home, replace(profile, token="stale"))
+    assert "log in again" in at_alices.run("send", "bob", "hello", code=1)
 
 
 def test_a_conversation(town: Town) -> None:

@@ -1,5 +1,7 @@
 """Subcommands that print and end: list, history, send, send-file, groups."""
 
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from im_client._proto import im_pb2
@@ -78,9 +80,14 @@ async def send_file(context: Context, target: Conversation, path: Path) -> int:
 
 
 async def _await_sent(context: Context, client: Client, key: str, target: Conversation) -> int:
+    until = time.monotonic() + ACK_S
+    with suppress(NotConnected):
+        await client.wait_ready(ACK_S)  # Closed as soon as the server does not want us
     try:
-        await client.wait_acked(key, ACK_S)
+        await client.wait_acked(key, max(1.0, until - time.monotonic()))
     except NotConnected:
+        with suppress(NotConnected):
+            await client.wait_ready(0.0)  # Closed, too, if that came later
         print(context.say("waiting"))
         return 2
     mark = "#" if target.is_group else ""
