@@ -86,29 +86,6 @@ def gateway(phones: Phones) -> Iterator[Proxy]:
     proxy.close()
 
 
-def test_a_network_that_comes_back_during_an_attempt_is_used_at_once(phones: Phones) -> None:
-    # Given an attempt that is about to fail
-    user = phones.cluster.person()
-    asked, fail = threading.Event(), threading.Event()
-
-    def token() -> str:
-        if not asked.is_set():
-            asked.set()
-            assert fail.wait(30)
-            raise OSError("no network")
-        return phones.cluster.token(user)
-
-    client = phones.make(user, token=token, **PATIENT)
-    client.start()
-    assert asked.wait(30)
-    # When the application hears that the network is back
-    client.resume()
-    assert not client.online  # that was heard
-    fail.set()
-    # Then the next attempt does not wait
-    client.wait_ready()
-
-
 def test_an_attempt_that_hangs_is_given_up_when_the_network_changes(phones: Phones) -> None:
     with silence() as server:
         client = phones.make(phones.cluster.person(), endpoint=_url(server), **PATIENT)

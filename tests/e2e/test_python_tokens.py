@@ -1,6 +1,7 @@
 """Whom the Python SDK lets in with which token, and when it stays away."""
 
 import queue
+import threading
 import time
 
 import pytest
@@ -119,3 +120,26 @@ def test_a_user_centre_that_is_down_is_asked_again(phones: Phones) -> None:
     phones.wait(client, lambda event: isinstance(event, StateEvent) and event.state == "offline")
     client.wait_ready()
     assert not down
+
+
+def test_a_network_that_comes_back_during_an_attempt_is_used_at_once(phones: Phones) -> None:
+    # Given an attempt that is about to fail
+    user = phones.cluster.person()
+    asked, fail = threading.Event(), threading.Event()
+
+    def token() -> str:
+        if not asked.is_set():
+            asked.set()
+            assert fail.wait(30)
+            raise OSError("no network")
+        return phones.cluster.token(user)
+
+    client = phones.make(user, token=token, backoff_least_s=60.0, backoff_most_s=60.0)
+    client.start()
+    assert asked.wait(30)
+    # When the application hears that the network is back
+    client.resume()
+    assert not client.online  # that was heard
+    fail.set()
+    # Then the next attempt does not wait
+    client.wait_ready()

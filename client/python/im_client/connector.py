@@ -195,6 +195,8 @@ class Connector:
             await serving
         except BaseException:
             better = _result(climbing)
+            await _end({serving})
+            await link.close()  # a session that retires leaves it open
             if better is not None:
                 await better.link.close()
             raise

@@ -142,9 +142,10 @@ class Dialer:
                 await attempt.result()[0].close()
             raise
         finally:
-            attempt.cancel()
             changed.cancel()
-            await asyncio.gather(attempt, changed, return_exceptions=True)
+            if not attempt.done():  # one that is done is handed on without a wait in between
+                attempt.cancel()
+                await asyncio.gather(attempt, return_exceptions=True)
 
     async def _attempt(self, endpoint: Endpoint) -> tuple[Link, im_pb2.AuthResponse]:
         link = await self.open(endpoint)
