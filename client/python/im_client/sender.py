@@ -1,12 +1,14 @@
 """Sends what waits in the outbox: in order within a conversation, conversations side by side.
 
 Few are sent at once. One that was refused for now, or got no answer, makes room for the others
-while it waits for its next attempt: the server may lack only what this conversation needs.
+until it is through: the server may lack only what this conversation needs. Its next attempts have
+a little room of their own, so they never take that of the others.
 """
 
 import asyncio
 import logging
 import sqlite3
+from contextlib import nullcontext
 
 from im_client.backoff import Backoff
 from im_client.errors import NotConnected, ServerError
@@ -18,8 +20,9 @@ from im_client.store.outbox import Waiting
 log = logging.getLogger("im_client")
 
 AT_ONCE = 8
+RETRIES_AT_ONCE = 4
 RESTING_MAX = 200
-"""More that wait for their next attempt make no room: they are looked through each time."""
+"""More that were put off make no room: they are looked through each time."""
 
 ANSWER_S = 10.0
 SESSION_ERRORS = frozenset({"UNAUTHENTICATED", "TOKEN_REVOKED", "KICKED"})
@@ -38,8 +41,8 @@ class Sender:
         self._backoff = backoff
         self._sending: dict[Conversation, asyncio.Task[None]] = {}
         self._resting: set[Conversation] = set()
-        """Those of them that wait for their next attempt."""
-        self._room = asyncio.Semaphore(AT_ONCE)
+        """Those of them that were put off, and wait for another attempt or make one."""
+        self._retries = asyncio.Semaphore(RETRIES_AT_ONCE)
 
     async def run(self) -> None:
         """Send until the link is over or this is cancelled."""
@@ -68,6 +71,7 @@ class Sender:
             self._link.abort()  # and try again, later and later
         finally:
             del self._sending[waiting.conversation]
+            self._resting.discard(waiting.conversation)
             self._local.changed.fire()  # there is room for the next
 
     async def _insist(self, waiting: Waiting) -> None:
@@ -78,7 +82,8 @@ class Sender:
         backoff = Backoff(*self._backoff)
         while not self._link.over.is_set():
             try:
-                async with self._room:
+                resting = waiting.conversation in self._resting
+                async with self._retries if resting else nullcontext():
                     answer = await self._call(waiting.request, ANSWER_S)
             except NotConnected:
                 await self._rest(waiting.conversation, backoff.next_s())
@@ -101,10 +106,7 @@ class Sender:
 
     async def _rest(self, conversation: Conversation, wait_s: float) -> None:
         """Wait for the next attempt, and let another conversation be sent meanwhile."""
-        if len(self._resting) < RESTING_MAX:
+        if conversation not in self._resting and len(self._resting) < RESTING_MAX:
             self._resting.add(conversation)
             self._local.changed.fire()
-        try:
-            await asyncio.sleep(wait_s)
-        finally:
-            self._resting.discard(conversation)
+        await asyncio.sleep(wait_s)
