@@ -1,11 +1,10 @@
 /** The client: one user on one device, from log-in to typed events. */
 import type { Adapter } from "./adapter.js";
-import { Backoff } from "./backoff.js";
 import type { AnswerOf, Call, Push } from "./commands.js";
 import { Connection } from "./connection.js";
 import { ContactList } from "./contacts.js";
 import { Emitter } from "./emitter.js";
-import { asError, closed, type IMError, misused } from "./errors.js";
+import { closed, type IMError, misused } from "./errors.js";
 import type { Message } from "./gen/im_pb.js";
 import type { Opening } from "./link.js";
 import {
@@ -20,7 +19,7 @@ import {
 } from "./model.js";
 import { type ClientOptions, connectionOptions } from "./options.js";
 import { type ContentInit, messageOf, Outbox, type Pending } from "./outbox.js";
-import { Sync } from "./sync.js";
+import { Reader, Sync } from "./sync.js";
 import type { Timeline } from "./timeline.js";
 import { Timelines } from "./timelines.js";
 import { Watch } from "./watch.js";
@@ -33,6 +32,8 @@ export class IMClient {
   private readonly connection: Connection;
   private readonly sync: Sync;
   private readonly outbox: Outbox;
+  private readonly listReader: Reader;
+  private readonly rechecks: Reader;
   private readonly timelines: Timelines;
   private readonly watched: Watch;
   private readonly now: () => number;
@@ -47,9 +48,10 @@ export class IMClient {
     this.user = user;
     this.adapter = adapter;
     this.now = options.now ?? Date.now;
+    const linkId = (): number => (this.connection.link ? this.links : 0);
     this.sync = new Sync({
       call: this.call,
-      linkId: () => (this.connection.link ? this.links : 0),
+      linkId,
       message: (message) => this.message(message),
       groups: (change) => {
         this.contacts.groups();
@@ -65,16 +67,21 @@ export class IMClient {
         this.emitter.emit("failed", { key, conversation, error, pending });
       },
     });
-    this.timelines = new Timelines(this.call);
+    const contactsChanged = (): void => this.emitter.emit("contacts", undefined);
+    this.contacts = new ContactList(this.call, user, contactsChanged);
+    this.timelines = new Timelines(this.call, contactsChanged);
+    this.listReader = new Reader({ linkId }, async () => {
+      this.timelines.doubt();
+      await this.contacts.renew();
+      this.timelines.vouch(this.contacts);
+    });
+    this.rechecks = new Reader({ linkId }, () => this.timelines.recheck());
     this.watched = new Watch({
       call: this.call,
       transport: () => this.connection.link?.transport,
       presence: ({ user, online, lastSeen }) =>
         this.emitter.emit("presence", { user, online, lastSeenMs: Number(lastSeen) }),
     });
-    this.contacts = new ContactList(this.call, user, () =>
-      this.emitter.emit("contacts", undefined),
-    );
     this.connection = new Connection(connectionOptions(options), {
       cursor: () => this.sync.cursor,
       groupsVersion: () => this.sync.groupsVersion(),
@@ -103,7 +110,7 @@ export class IMClient {
     this.connection.stop();
   }
 
-  /** Resolves when connected and caught up; rejects when it ends before. */
+  /** Resolves when connected and caught up, but for deletions; rejects when it ends before. */
   ready(): Promise<void> {
     if (this.state === "online") return Promise.resolve();
     if (this.endedBy) return Promise.reject(this.endedBy);
@@ -188,34 +195,16 @@ export class IMClient {
     if (serverTimeMs) this.clockOffsetMs = serverTimeMs - this.now();
     this.outbox.wake();
     this.watched.begin();
-    await this.catchUp(link, this.sync.begin(version, groupsVersion));
-    if (this.isCurrent(link)) this.show("online");
+    this.listReader.hurry();
+    this.rechecks.hurry();
+    await this.catchUp(this.sync.begin(version, groupsVersion));
+    if (link === this.links && this.connection.link) this.show("online");
   }
 
-  /** Reads what is in no log as well: contacts, and what was deleted. */
-  private async catchUp(link: number, synced: Promise<void>): Promise<void> {
-    this.timelines.doubt();
-    await Promise.all([synced, this.persist(link, () => this.contacts.renew())]);
-    const changed = await this.persist(link, () => this.timelines.recheck(this.contacts));
-    if (changed) this.emitter.emit("contacts", undefined);
-  }
-
-  private isCurrent(link: number): boolean {
-    return link === this.links && Boolean(this.connection.link);
-  }
-
-  /** Until it works, or another link does it. */
-  private async persist<T>(link: number, act: () => Promise<T>): Promise<T | undefined> {
-    const backoff = new Backoff(500, 30_000);
-    while (this.isCurrent(link)) {
-      try {
-        return await act();
-      } catch (thrown) {
-        const delayMs = Math.max(backoff.next(), asError(thrown).retryAfterMs);
-        await new Promise((resolve) => setTimeout(resolve, delayMs));
-      }
-    }
-    return undefined;
+  /** Reads what is in no log as well: contacts and, behind them, what was deleted. */
+  private async catchUp(synced?: Promise<void>): Promise<void> {
+    await Promise.all([synced, this.listReader.read()]);
+    void this.rechecks.read();
   }
 
   private show(state: State, error?: IMError, retryMs?: number): void {
@@ -265,13 +254,13 @@ export class IMClient {
         if (push.body.requests) this.emitter.emit("groups", { requests: push.body.requests });
         return;
       case "push_resync":
-        return void this.catchUp(this.links, this.sync.resync());
+        return void this.catchUp(this.sync.resync());
       case "push_conversations":
         if (!push.body.changed) {
           this.timelines.deleted(push.body);
           this.contacts.deleted(push.body);
         }
-        return void this.catchUp(this.links, Promise.resolve());
+        return void this.catchUp();
       case "push_read": {
         const { type, reader, peer, id, unread } = push.body;
         const home = conversationOf(type, peer);

@@ -4,7 +4,7 @@
  * from our position on. So everything is passed on once and in order, however often and in
  * whatever holes it arrives.
  */
-import { Backoff } from "./backoff.js";
+import { Backoff, Pause } from "./backoff.js";
 import type { Call } from "./commands.js";
 import { asError } from "./errors.js";
 import type { GroupMessages, GroupsPush, Message, MessagesPush } from "./gen/im_pb.js";
@@ -45,6 +45,8 @@ export class Sync {
   /** A link is there: catch up. The first one only tells where we begin. */
   async begin(version: bigint, groups: bigint): Promise<void> {
     this.cursor ??= version;
+    this.mailboxReader.hurry();
+    this.groupsReader.hurry();
     await Promise.all([
       version > this.cursor ? this.mailboxReader.read() : undefined,
       this.groups && this.groupsVersion() === groups ? undefined : this.groupsReader.read(),
@@ -166,13 +168,18 @@ export class Sync {
   }
 }
 
-/** Reads a log, one reading at a time; what is asked for meanwhile is read after it. */
-class Reader {
+/**
+ * Reads a log, or what is in none, until it works or there is no link; one reading at a time. What is
+ * asked for meanwhile is read after it.
+ */
+export class Reader {
   private reading: Promise<void> | undefined;
   private again = false;
+  private readonly pause = new Pause();
+  private readonly backoff = new Backoff(200, 10_000);
 
   constructor(
-    private readonly hooks: SyncHooks,
+    private readonly hooks: Pick<SyncHooks, "linkId">,
     private readonly readAll: () => Promise<void>,
   ) {}
 
@@ -183,8 +190,14 @@ class Reader {
     return this.reading;
   }
 
+  /** A link is there, which has refused nothing: what the last one refused is tried at once. */
+  hurry(): void {
+    this.backoff.reset();
+    this.pause.cut();
+  }
+
   private async run(): Promise<void> {
-    const backoff = new Backoff(200, 10_000);
+    this.backoff.reset();
     let link = this.hooks.linkId();
     while (this.again && link) {
       this.again = false;
@@ -196,8 +209,7 @@ class Reader {
         this.again = now !== 0;
         // On another link it is tried at once: nobody else will.
         if (now === link) {
-          const delayMs = Math.max(backoff.next(), error.retryAfterMs);
-          await new Promise((resolve) => setTimeout(resolve, delayMs));
+          await this.pause.wait(Math.max(this.backoff.next(), error.retryAfterMs));
         }
       }
       link = this.hooks.linkId();

@@ -14,9 +14,11 @@ export class Timelines {
    */
   private readonly doubtful = new Map<Timeline, string | undefined>();
   private readonly newest = new Map<Timeline, string>();
-  private checked: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly call: Call) {}
+  constructor(
+    private readonly call: Call,
+    private readonly changed: () => void,
+  ) {}
 
   of(conversation: Conversation): Timeline {
     const key = keyOf(conversation);
@@ -49,32 +51,43 @@ export class Timelines {
   }
 
   /**
-   * Leaves out what was deleted meanwhile; whether there was anything. The contact list, just read,
-   * vouches for conversations that end as they did: a deleted one is not listed before its next
-   * message. Rejects when it should be tried again.
+   * The contact list, read since they were doubted, vouches for conversations that end as they did:
+   * a deleted one is not listed before its next message.
    */
-  recheck(contacts: ContactList): Promise<boolean> {
-    const checked = this.checked.then(() => this.check(contacts));
-    this.checked = checked.catch(() => undefined); // whoever asked tries again
-    return checked;
+  vouch(contacts: ContactList): void {
+    for (const [timeline, newest] of this.doubtful) {
+      if (newest === undefined) continue;
+      if (contacts.get(timeline.conversation)?.last?.id === newest) this.doubtful.delete(timeline);
+      else this.doubtful.set(timeline, undefined);
+    }
   }
 
-  private async check(contacts: ContactList): Promise<boolean> {
+  /**
+   * Leaves out what was deleted of those that nothing vouches for. Rejects when it should be tried
+   * again.
+   */
+  async recheck(): Promise<void> {
     let changed = false;
-    for (const [timeline, newest] of [...this.doubtful]) {
-      this.doubtful.delete(timeline); // and may be doubted anew meanwhile
-      const last = contacts.get(timeline.conversation)?.last?.id;
-      if (newest !== undefined && last === newest) continue;
-      try {
-        changed = (await timeline.recheck()) || changed;
-      } catch (thrown) {
-        const error = asError(thrown);
-        // e.g. a group this user is not in any more: what was read stays
-        if (!error.retryable) continue;
-        this.doubtful.set(timeline, undefined);
-        throw error;
+    try {
+      for (const [timeline, newest] of this.doubtful) {
+        if (newest !== undefined) continue; // the list will tell
+        this.doubtful.delete(timeline); // and may be doubted anew meanwhile
+        changed = (await this.recheckOne(timeline)) || changed;
       }
+    } finally {
+      if (changed) this.changed();
     }
-    return changed;
+  }
+
+  private async recheckOne(timeline: Timeline): Promise<boolean> {
+    try {
+      return await timeline.recheck();
+    } catch (thrown) {
+      const error = asError(thrown);
+      // e.g. a group this user is not in any more: what was read stays
+      if (!error.retryable) return false;
+      this.doubtful.set(timeline, undefined);
+      throw error;
+    }
   }
 }

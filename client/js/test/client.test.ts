@@ -64,10 +64,10 @@ test("what was deleted or read between two polls is found out soon", async (t) =
   await until(() => client.contacts.get(BOB)?.unread === 0);
 
   // And polls that end soon do not ask each time
-  const { length } = server.asked.filter((name) => name === "contacts");
+  const before = server.count("contacts");
   await server.poll({ since: 1n });
   await server.poll({ since: 1n });
-  assert.equal(server.asked.filter((name) => name === "contacts").length, length);
+  assert.equal(server.count("contacts"), before);
 
   // When it is deleted and goes on between two polls, then it is shown as it goes on
   server.messages = [];
@@ -95,8 +95,73 @@ test("a list that is refused is asked for again when the server says", async (t)
 
   // When somebody connects, then the list is asked for again after that time
   await open(t, server);
-  assert.equal(server.asked.filter((name) => name === "contacts").length, 2);
+  assert.equal(server.count("contacts"), 2);
   assert.ok(waits.includes(777_000));
+});
+
+/** Waits of more than ten minutes end when this is called, with how many there were. */
+function holdWaits(t: TestContext): () => number {
+  let held: (() => void)[] = [];
+  const real = globalThis.setTimeout;
+  globalThis.setTimeout = ((act: () => void, ms = 0) => {
+    if (ms < 600_000) return real(act, ms);
+    held.push(act);
+    return undefined;
+  }) as never;
+  t.after(() => (globalThis.setTimeout = real));
+  return () => {
+    const ended = held;
+    held = [];
+    for (const end of ended) end();
+    return ended.length;
+  };
+}
+const BUSY = { code: 1, name: "BUSY", retryable: true, retryAfterMs: 777_000 };
+
+test("however often a refused list is told to have changed, it is asked for once", async (t) => {
+  // Given a client that is connected to a server that begins to refuse the list
+  const server = new Server();
+  const client = await open(t, server);
+  const before = server.count("contacts");
+  const endWaits = holdWaits(t);
+  server.refusals.set("contacts", [BUSY, BUSY]);
+
+  // When it is told again and again that something changed, then it asked and waits once
+  const value = create(im.ConversationsPushSchema, { changed: true });
+  const events = [{ body: { case: "conversations" as const, value } }];
+  for (let times = 0; times < 5; times++) await server.poll({ events });
+  assert.equal(server.count("contacts"), before + 1);
+  assert.equal(endWaits(), 1);
+  await until(() => server.count("contacts") === before + 2);
+
+  // When the server answers again, then the list is what it is now
+  server.unread = 3;
+  server.say(1);
+  await until(() => endWaits() === 1);
+  await until(() => client.contacts.get(BOB)?.unread === 3);
+  assert.equal(server.count("contacts"), before + 3);
+});
+
+test("what one link was refused, the next one asks for at once", { timeout: 20_000 }, async (t) => {
+  // Given a client whose lists were refused for long
+  const server = new Server();
+  const client = await open(t, server);
+  const endWaits = holdWaits(t);
+  server.refusals.set("contacts", [BUSY]);
+  server.refusals.set("group_sync", [BUSY]);
+  const lists = server.count("contacts");
+  const syncs = server.count("group_sync");
+  await server.poll({ events: [{ body: { case: "resync", value: {} } }] });
+  await until(() => server.count("contacts") > lists && server.count("group_sync") > syncs);
+
+  // When it connects anew, then it does not wait for that
+  server.network(false);
+  await until(() => client.state === "offline");
+  server.network(true);
+  await client.ready();
+  assert.equal(server.count("contacts"), lists + 2);
+  await until(() => server.count("group_sync") === syncs + 2);
+  endWaits();
 });
 
 test("a ping that is refused for now hangs nothing up; a refused token does", async (t) => {

@@ -13,9 +13,15 @@ export class Server {
   asked: string[] = [];
   /** What a command is answered with in place of what is so, once for each error. */
   readonly refusals = new Map<string, MessageInitShape<typeof im.ErrorSchema>[]>();
+  /** Tells the client whether there is a network. */
+  network: (online: boolean) => void = () => undefined;
   private answerPoll: ((poll: Poll) => void) | undefined;
 
   readonly adapter: Adapter = {
+    onNetwork: (listener) => {
+      this.network = listener;
+      return () => undefined;
+    },
     post: (url, _headers, body) => {
       let abort = (): void => undefined;
       const aborted = new Promise<never>((_, reject) => (abort = () => reject(new Error("aborted"))));
@@ -23,6 +29,10 @@ export class Server {
       return { answer, abort: () => abort() };
     },
   };
+
+  count(name: string): number {
+    return this.asked.filter((one) => one === name).length;
+  }
 
   say(number: number): im.Message {
     const version = BigInt(number);
