@@ -209,7 +209,10 @@ export class IMClient {
 
   private show(state: State, error?: IMError, retryMs?: number): void {
     this.state = state;
-    if (state !== "online") this.watched.end();
+    if (state !== "online") {
+      this.watched.end();
+      this.contacts.end();
+    }
     const transport = this.connection.link?.transport;
     this.emitter.emit("state", {
       state,

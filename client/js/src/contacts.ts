@@ -2,7 +2,9 @@
  * The contact list: read from the server, then kept up to date by what comes. Whatever cannot be
  * told from that is read again.
  */
+import { Backoff } from "./backoff.js";
 import type { Call } from "./commands.js";
+import { asError } from "./errors.js";
 import type { Contact, ConversationsPush, GroupInfo, Message, Profile } from "./gen/im_pb.js";
 import {
   type Conversation,
@@ -42,6 +44,7 @@ export class ContactList {
   private wanted = PAGE;
   /** Deleted since the list was read: what they count is not true any more. */
   private stale = new Set<string>();
+  private readonly backoff = new Backoff(500, 30_000);
 
   constructor(
     private readonly call: Call,
@@ -65,10 +68,18 @@ export class ContactList {
 
   /** Reads the list anew; rejects with an `IMError`. */
   refresh(): Promise<void> {
+    if (this.reading) return this.reading;
+    const due = this.timer !== undefined;
+    this.end();
+    const reading = this.readAll().finally(() => (this.reading = undefined));
+    if (due) reading.catch((thrown: unknown) => this.refused(thrown));
+    return (this.reading = reading);
+  }
+
+  /** The link is gone; the next one reads the list. */
+  end(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    this.reading ??= this.readAll().finally(() => (this.reading = undefined));
-    return this.reading;
   }
 
   /** Reads the list as it is from now on: what is being read may be older than that. */
@@ -84,18 +95,41 @@ export class ContactList {
     return this.refresh();
   }
 
-  private refreshSoon(): void {
+  private refreshSoon(delayMs = GATHER_MS): void {
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
-      this.renew().catch(() => undefined); // read anew on the next link
-    }, GATHER_MS);
+      this.renew().catch((thrown: unknown) => this.refused(thrown));
+    }, delayMs);
+  }
+
+  /** The reason to read the list is still there. */
+  private refused(thrown: unknown): void {
+    const { retryable, local, retryAfterMs } = asError(thrown);
+    if (retryable && !local) this.refreshSoon(Math.max(this.backoff.next(), retryAfterMs));
   }
 
   private async readAll(): Promise<void> {
-    const entries = new Map<string, Entry>();
     const began = new Map([...this.entries].map(([key, entry]) => [key, idOf(entry)]));
     const { stale } = this;
     this.stale = new Set();
+    const entries = await this.pages().catch((thrown: unknown) => {
+      for (const key of stale) this.stale.add(key);
+      throw thrown;
+    });
+    this.backoff.reset();
+    for (const [key, old] of this.entries) {
+      const entry = entries.get(key);
+      keepNewer(entry, old);
+      if (idOf(old) === began.get(key) || (entry && !stale.has(key))) continue;
+      this.stale.add(key); // and it went on while the list was on its way
+      this.refreshSoon();
+    }
+    this.entries = entries;
+    this.changed();
+  }
+
+  private async pages(): Promise<Map<string, Entry>> {
+    const entries = new Map<string, Entry>();
     let before = "";
     for (let more = true; more; ) {
       const answer = await this.call("contacts", { limit: PAGE, before });
@@ -107,15 +141,7 @@ export class ContactList {
       this.complete = !answer.more;
       more = answer.more && entries.size < this.wanted;
     }
-    for (const [key, old] of this.entries) {
-      const entry = entries.get(key);
-      keepNewer(entry, old);
-      if (idOf(old) === began.get(key) || (entry && !stale.has(key))) continue;
-      this.stale.add(key); // and it went on while the list was on its way
-      this.refreshSoon();
-    }
-    this.entries = entries;
-    this.changed();
+    return entries;
   }
 
   /** A message, or the recall of one. */
