@@ -22,6 +22,7 @@ import type { Unsent, Written } from "./unsent.js";
 const NEAR_PX = 120;
 /** Before what a busy server did not answer is asked for again, at least. */
 const AGAIN_MS = 1000;
+const AGAIN_MS_MAX = 15_000;
 
 export interface PaneContext {
   client: IMClient;
@@ -47,6 +48,7 @@ export class ConversationPane {
   private readonly messages: MessageContext;
   private loaded = false;
   private again: ReturnType<typeof setTimeout> | undefined;
+  private tries = 0;
   private reading = "";
   private newCount = 0;
   private sticks = true;
@@ -145,6 +147,7 @@ export class ConversationPane {
     try {
       if (!this.timeline.isRead) await this.timeline.older();
       this.loaded = true;
+      this.tries = 0;
       this.render();
       this.toEnd();
       await this.fillScreen();
@@ -159,7 +162,8 @@ export class ConversationPane {
   private loadAgain(afterMs: number): void {
     clearTimeout(this.again);
     if (this.context.client.state !== "online" || !this.element.isConnected) return;
-    this.again = setTimeout(() => void this.load(), Math.max(AGAIN_MS, afterMs));
+    const waitMs = Math.min(AGAIN_MS_MAX, AGAIN_MS * 2 ** this.tries++) * (1 + Math.random());
+    this.again = setTimeout(() => void this.load(), Math.max(waitMs, afterMs));
   }
 
   /** Shows what there is, keeping the place where somebody reads. */
