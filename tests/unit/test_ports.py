@@ -1,5 +1,6 @@
 """Ports for private servers."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import pytest
 from dev import ports
 from dev.environment import ROOT
 
-FEW = range(15000, 15008)
+FIRST = 100_000 + 8 * os.getpid()
+FEW = range(FIRST, FIRST + 8)
+"""Numbers that nobody else gives away; nothing is opened on them."""
 
 
 def test_a_port_is_given_away_once(monkeypatch: pytest.MonkeyPatch) -> None:
