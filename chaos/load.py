@@ -4,14 +4,18 @@ import random
 import time
 from contextlib import suppress
 from functools import partial
+from typing import Any
+
+from google.protobuf.message import Message
 
 from chaos.actor import Actor
 from chaos.bed import Bed
 from chaos.logreader import LogReader
 from chaos.record import Op
 from dev.clients.comet import CometDevice
-from dev.clients.device import Device
+from dev.clients.device import Closed, Device
 from dev.clients.mars import MarsClient
+from dev.clients.wait import DEADLINE_S
 from dev.clients.wire import ok
 from dev.clients.ws import WebSocketClient
 from proto import im_pb2
@@ -20,6 +24,16 @@ COMET_SHARE = 0.4
 """Of the connections to a web process."""
 POLL_TIMEOUT_S = 9.0
 """Polls are answered within a second while everything is well."""
+
+
+class Polls(CometDevice):
+    """Has no log-in but its calls: one that a wrong clock refuses ends it, as it ends others."""
+
+    def call(self, request: Message, timeout_s: float = DEADLINE_S) -> Any:
+        answer = super().call(request, timeout_s)
+        if answer.error.name == "UNAUTHENTICATED":
+            raise Closed(4401, answer.error.message)
+        return answer
 
 
 class Load:
@@ -74,7 +88,7 @@ class Load:
         if name.startswith("gateway"):
             device = MarsClient(port)
         elif polls:
-            return CometDevice(url, token, since, timeout_s=POLL_TIMEOUT_S)
+            return Polls(url, token, since, timeout_s=POLL_TIMEOUT_S)
         else:
             device = WebSocketClient(url, open_timeout=5)
         try:
