@@ -22,7 +22,7 @@ from models.log import (
     Position,
     Row,
     advance_statements,
-    append_statements,
+    append_rows,
     find_by_sequence,
     insert_statement,
     positions,
@@ -32,8 +32,6 @@ from models.shards import Shard
 from proto import im_pb2
 
 DUPLICATE_ROUNDS_MAX = 3
-NOT_YET = Position(0, 0)
-"""Of rows whose place in the log the server works out."""
 
 
 Key = tuple[int, str, str]
@@ -116,26 +114,20 @@ def _store(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcome
 def _insert(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcome]:
     """The transaction: lock and advance the counters, judge, insert, commit."""
     by_shard = _by_shard(drafts)
-    counts = {shard.number: len(group) for shard, group in by_shard.items()}
     if any(shard.is_group for shard in by_shard):
-        return _insert_judged(connection, by_shard, counts)
-    advanced, ends = advance_statements(connection, counts)
-    inserts = [
-        append_statements(connection, shard, _rows(group, NOT_YET), born=True)
-        for shard, group in by_shard.items()
-    ]
-    *_, answer, _ = connection.run(["BEGIN", advanced, *chain(*inserts), ends, "COMMIT"])
-    starts = positions(answer, counts)
+        return _insert_judged(connection, by_shard)
+    rows = {shard: [_row(draft) for draft in group] for shard, group in by_shard.items()}
     return {
-        draft.key: Stored(row.id.hex(), row.send_time)
-        for shard, group in by_shard.items()
-        for draft, row in zip(group, _rows(group, starts[shard.number]), strict=True)
+        draft.key: Stored(message_id(start.clock_ms, shard.number, version), start.clock_ms)
+        for shard, start in append_rows(connection, rows, born=True).items()
+        for version, draft in enumerate(by_shard[shard], start.first)
     }
 
 
 def _insert_judged(
-    connection: Connection, by_shard: Mapping[Shard, list[Draft]], counts: Mapping[int, int]
+    connection: Connection, by_shard: Mapping[Shard, list[Draft]]
 ) -> dict[Key, Outcome]:
+    counts = {shard.number: len(group) for shard, group in by_shard.items()}
     drafts = chain(*by_shard.values())
     asked = dict.fromkeys((d.receiver, d.sender) for d in drafts if d.speech is not None)
     begin = ["BEGIN", *advance_statements(connection, counts)]
@@ -197,18 +189,27 @@ def _by_shard(drafts: Sequence[Draft]) -> dict[Shard, list[Draft]]:
     return groups
 
 
+def _row(draft: Draft) -> Row:
+    """The row of a draft that has no place in the log yet."""
+    return Row(
+        id=b"",
+        version=0,
+        sequence=draft.sequence,
+        sender=draft.sender,
+        receiver=draft.receiver,
+        shard=draft.bucket,
+        content=draft.content,
+        send_time=0,
+        withdraw_time=0,
+    )
+
+
 def _rows(drafts: Sequence[Draft], start: Position) -> list[Row]:
     return [
-        Row(
+        _row(draft)._replace(
             id=bytes.fromhex(message_id(start.clock_ms, draft.shard.number, version)),
             version=version,
-            sequence=draft.sequence,
-            sender=draft.sender,
-            receiver=draft.receiver,
-            shard=draft.bucket,
-            content=draft.content,
             send_time=start.clock_ms,
-            withdraw_time=0,
         )
         for version, draft in enumerate(drafts, start.first)
     ]

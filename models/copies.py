@@ -6,20 +6,12 @@ Dying before COMMIT copies nothing; dying after it makes the next delivery find 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 
 import pymysql
 import structlog
 from pymysql.constants import ER
 
-from models.log import (
-    Row,
-    advance_statements,
-    append_statements,
-    find_by_sequence,
-    insert_statement,
-    positions,
-)
+from models.log import Row, append_rows, find_by_sequence, insert_statement
 from models.mysql import Connection, Database, placeholders
 from models.shards import Shard, bucket_of
 
@@ -35,6 +27,10 @@ def copy(database: Database, rows: Mapping[Shard, Sequence[Row]]) -> dict[Shard,
     Returns the targets' new rows, as they lie there; none where some had been copied or recalled
     before.
     """
+    rows = {
+        shard: [row._replace(shard=bucket_of(row.receiver)) for row in group]
+        for shard, group in rows.items()
+    }
     copied: dict[Shard, list[Row]] = {shard: [] for shard in rows}
     for portion in _portions(rows):
         for shard, group in _copy_portion(database, portion).items():
@@ -76,14 +72,8 @@ def _insert_all(
     connection: Connection, rows: Mapping[Shard, Sequence[Row]]
 ) -> dict[Shard, list[Row]]:
     """The common case: none of the rows is there yet. One round trip, commit included."""
-    counts = {shard.number: len(group) for shard, group in rows.items()}
-    advanced, ends = advance_statements(connection, counts)
-    inserts = [
-        append_statements(connection, shard, _renumbered(group, 0)) for shard, group in rows.items()
-    ]
-    *_, answer, _ = connection.run(["BEGIN", advanced, *chain(*inserts), ends, "COMMIT"])
-    starts = positions(answer, counts)
-    return {shard: _renumbered(group, starts[shard.number].first) for shard, group in rows.items()}
+    starts = append_rows(connection, rows)
+    return {shard: _renumbered(group, starts[shard].first) for shard, group in rows.items()}
 
 
 def _reconcile(connection: Connection, rows: Mapping[Shard, Sequence[Row]]) -> None:
@@ -159,7 +149,4 @@ def _last_of_each(rows: Iterable[Row]) -> list[Row]:
 
 
 def _renumbered(rows: Sequence[Row], first: int) -> list[Row]:
-    return [
-        row._replace(version=version, shard=bucket_of(row.receiver))
-        for version, row in enumerate(rows, first)
-    ]
+    return [row._replace(version=version) for version, row in enumerate(rows, first)]

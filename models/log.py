@@ -90,6 +90,26 @@ def insert_statement(connection: Connection, shard: Shard, rows: Sequence[Row]) 
     )
 
 
+def append_rows(
+    connection: Connection, rows: Mapping[Shard, Sequence[Row]], *, born: bool = False
+) -> dict[Shard, Position]:
+    """Append rows to logs of one database, in one transaction and one round trip; where they lie.
+
+    See `append_statements`; 1062 means that some of the rows are there already, and nothing of the
+    transaction is.
+    """
+    counts = {shard.number: len(group) for shard, group in rows.items()}
+    advanced, ends = advance_statements(connection, counts)
+    inserts = [
+        statement
+        for shard, group in rows.items()
+        for statement in append_statements(connection, shard, group, born=born)
+    ]
+    *_, answer, _ = connection.run(["BEGIN", advanced, *inserts, ends, "COMMIT"])
+    starts = positions(answer, counts)
+    return {shard: starts[shard.number] for shard in rows}
+
+
 def append_statements(
     connection: Connection, shard: Shard, rows: Sequence[Row], *, born: bool = False
 ) -> list[str]:

@@ -8,7 +8,7 @@ import os
 import random
 from typing import Any
 
-import models.append
+import models.log
 import models.redisclient
 from chaos.bed import Bed
 from models.deliver import Deliverer
@@ -38,7 +38,7 @@ def _version_outside() -> None:
         end, insert = append_statements(*args, **options)
         return [end, "COMMIT", f"DO SLEEP({random.random() * LATE_S})", "BEGIN", insert]
 
-    models.append.append_statements = late  # type: ignore[attr-defined]
+    models.log.append_statements = late  # type: ignore[attr-defined]
 
 
 def _no_guard() -> None:
