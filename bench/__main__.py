@@ -126,15 +126,20 @@ def running_platform(folder: Path) -> Iterator[Target]:
         )
 
 
+def prepare() -> None:
+    """Let this process and all it starts open what the system allows; SIGTERM stops them too."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measure the platform.")
     parser.add_argument("scenario", nargs="*", help=f"of {', '.join(SCENARIOS)}; default: all")
     wanted = set(parser.parse_args().scenario or SCENARIOS)
     if unknown := wanted - set(SCENARIOS):
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # inherited by all we start
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and stop what we started
+    prepare()
     figures: list[Figure] = []
     failed = False
     try:

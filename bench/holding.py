@@ -2,6 +2,9 @@
 
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from bench import procs
 from bench.loader import TIMEOUT_S, GeneratorLimited, Loader
@@ -27,25 +30,17 @@ def idle(target: Target) -> list[Figure]:
     figures = []
     for transport, most_kib in MEMORY_KIB_MAX.items():
         name = f"{PROCESS[transport]}.{transport}"
-        target.platform.start(name)
-        try:
-            figures += _hold(target, transport, name, count, most_kib)
-        finally:
-            target.platform.stop(name)
+        with fresh(target, name) as address:
+            tokens = target.tokens(users(f"idle-{transport}", count))
+            order = {**address, "tokens": tokens, "transport": transport}
+            pids = procs.workers(target.platform.pid(name))
+            figures += _hold(order, pids, transport, count, most_kib)
     return figures
 
 
 def _hold(
-    target: Target, transport: str, process: str, count: int, most_kib: float
+    order: dict[str, Any], pids: list[int], transport: str, count: int, most_kib: float
 ) -> list[Figure]:
-    names = users(f"idle-{transport}", count)
-    order = {
-        "host": target.host,
-        "port": target.platform.port(process),
-        "tokens": target.tokens(names),
-        "transport": transport,
-    }
-    pids = procs.workers(target.platform.pid(process))
     with Loader({"idle": order}, TIMEOUT_S) as loader:
         loader.wait_for("ready")  # it reads a line when one arrives, not one that came before
         loader.tell(FIRST)
@@ -83,18 +78,23 @@ def transports(target: Target) -> list[Figure]:
     ]
 
 
+@contextmanager
+def fresh(target: Target, process: str) -> Iterator[dict[str, Any]]:
+    """A process of its own for a scenario, by its address; it stops at the end."""
+    target.platform.start(process)
+    try:
+        yield {"host": target.host, "port": target.platform.port(process)}
+    finally:
+        target.platform.stop(process)
+
+
 def restart(target: Target) -> list[Figure]:
     """A process with 10,000 clients dies and is started again: when is everybody back?"""
     count = int(knob("USERS", 10000))
     names = users("restart", count)
     process = "web.restart"
-    target.platform.start(process)
-    order = {
-        "host": target.host,
-        "port": target.platform.port(process),
-        "tokens": target.tokens(names),
-    }
-    try:
+    with fresh(target, process) as address:
+        order = {**address, "tokens": target.tokens(names)}
         with Loader({"idle": order}, TIMEOUT_S) as loader:
             loader.wait_for("ready")
             loader.tell(count)
@@ -106,8 +106,6 @@ def restart(target: Target) -> list[Figure]:
             target.platform.start(process)
             back = loader.wait_for("back")
             statements = target.stores.since(stores).statements
-    finally:
-        target.platform.stop(process)
     return [
         Figure("restart", "connections", count, "", least=10000),
         Figure("restart", "half of them back", back["half_s"], "s"),
@@ -121,14 +119,8 @@ def storm(target: Target) -> list[Figure]:
     count = int(knob("USERS", 5000))
     names = users("storm", count)
     process = "web.storm"
-    target.platform.start(process)
-    order = {
-        "host": target.host,
-        "port": target.platform.port(process),
-        "tokens": target.tokens(names),
-        "at_once_max": count,
-    }
-    try:
+    with fresh(target, process) as address:
+        order = {**address, "tokens": target.tokens(names), "at_once_max": count}
         procs.wait_until_quiet(knob("QUIET_S", 30))
         with Loader({"idle": order}, TIMEOUT_S) as loader:
             loader.wait_for("ready")
@@ -140,8 +132,6 @@ def storm(target: Target) -> list[Figure]:
             machine_s = procs.machine_cpu_s() - machine_s
             after = procs.usage(procs.tree(target.platform.pid(process)))
             work = target.stores.since(stores)
-    finally:
-        target.platform.stop(process)
     if got["cpu_share"] > CPU_SHARE_MAX:
         raise GeneratorLimited(
             f"figures withheld: the generator used {got['cpu_share']:.2f} of a core"

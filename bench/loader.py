@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Self
 
 TIMEOUT_S = 300.0  # a generator has shorter limits of its own
 START_IN_S = 0.3
@@ -21,12 +21,12 @@ class GeneratorLimited(RunFailed):
     """The load generator was the bottleneck: the figures would be its own."""
 
 
-class Loader:
-    """The load generator's process; use it as a context manager."""
+class LoadProcess:
+    """A process that is told JSON lines and answers in them; use it as a context manager."""
 
-    def __init__(self, order: dict[str, Any], timeout_s: float) -> None:
+    def __init__(self, module: str, order: dict[str, Any], timeout_s: float) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.load"],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -35,7 +35,7 @@ class Loader:
         self._watchdog.start()
         self.tell(order)
 
-    def __enter__(self) -> "Loader":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,13 +51,25 @@ class Loader:
         self._process.stdin.write(json.dumps(value) + "\n")
         self._process.stdin.flush()
 
-    def wait_for(self, event: str) -> dict[str, Any]:
-        """The next event, which must be this one; `RunFailed` otherwise."""
+    def hear(self) -> dict[str, Any]:
+        """The next line; `RunFailed` when it has ended."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             raise RunFailed(f"the load generator ended with code {self._process.wait()}")
-        got: dict[str, Any] = json.loads(line)
+        heard: dict[str, Any] = json.loads(line)
+        return heard
+
+
+class Loader(LoadProcess):
+    """`bench.load` with one order."""
+
+    def __init__(self, order: dict[str, Any], timeout_s: float) -> None:
+        super().__init__("bench.load", order, timeout_s)
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        """The next event, which must be this one; `RunFailed` otherwise."""
+        got = self.hear()
         if got["event"] != event:
             raise RunFailed(got.get("why", f"{got['event']} instead of {event}"))
         return got

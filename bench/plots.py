@@ -96,10 +96,13 @@ def _save(path: Path, draw_one: Callable[[Any, Lines], None], lines: Lines) -> N
     pyplot.close(figure)
 
 
-def _latency_by_rate(axes: Any, lines: Lines) -> None:
-    pushes = {name: points for name, points in lines.items() if " push " in name}
-    for name, points in pushes.items():
+def _plot(axes: Any, lines: Lines) -> None:
+    for name, points in lines.items():
         axes.plot(*zip(*points, strict=True), marker="o", label=name)
+
+
+def _latency_by_rate(axes: Any, lines: Lines) -> None:
+    _plot(axes, {name: points for name, points in lines.items() if " push " in name})
     axes.axhline(LIMIT_MS, color="grey", linestyle="--", label=f"{LIMIT_MS:g} ms")
     axes.set(
         xscale="log",
@@ -111,8 +114,7 @@ def _latency_by_rate(axes: Any, lines: Lines) -> None:
 
 
 def _cost_by_size(axes: Any, lines: Lines) -> None:
-    for name, points in lines.items():
-        axes.plot(*zip(*points, strict=True), marker="o", label=name)
+    _plot(axes, lines)
     axes.set(
         xscale="log",
         yscale="log",
@@ -123,8 +125,7 @@ def _cost_by_size(axes: Any, lines: Lines) -> None:
 
 
 def _page_by_rows(axes: Any, lines: Lines) -> None:
-    for name, points in lines.items():
-        axes.plot(*zip(*points, strict=True), marker="o", label=name)
+    _plot(axes, lines)
     axes.set(
         xscale="log",
         xlabel="rows of the table",

@@ -11,15 +11,13 @@ To explore: ROUNDS, RATE (only this one, no search), DURATION_S, USERS, IDLE (co
 import argparse
 import json
 import os
-import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
 import requests
 
-from bench.__main__ import VAR, running_platform
+from bench.__main__ import VAR, prepare, running_platform
 from bench.caller import CallFailed
 from bench.measure import table
 from bench.peer.comparison import Round, compare
@@ -59,9 +57,7 @@ def main() -> int:
     wanted = parser.parse_args().workload or WORKLOADS
     if unknown := set(wanted) - set(WORKLOADS):
         parser.error(f"no such workload: {', '.join(sorted(unknown))}")
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # inherited by all we start
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and stop what we started
+    prepare()
     done: list[Round] = []
     failed = False
     try:

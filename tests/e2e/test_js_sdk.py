@@ -99,18 +99,7 @@ def test_its_types(installed: Path) -> None:
         check(good + 'client.call("history", { peer: 5 });\n')
 
 
-def test_mini_programs(cluster: Cluster) -> None:
-    alice, bob = cluster.pair()
-    played = jsnode.play(
-        "wx.mjs",
-        url=cluster.platform.url(),
-        alice=login(cluster, alice),
-        bob=login(cluster, bob),
-    )
-    assert played == "done\n"
-
-
-@pytest.mark.parametrize("script", ["upgrade", "redial", "presence"])
+@pytest.mark.parametrize("script", ["wx", "upgrade", "redial", "presence"])
 def test_script(cluster: Cluster, script: str) -> None:
     """What each of them holds is written in client/js/test."""
     alice, bob = cluster.pair()
