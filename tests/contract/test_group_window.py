@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 
+from dev.clients.wait import wait_until
 from models import keys
 from models.core import Core
 from models.fence import LockLost
@@ -18,7 +19,6 @@ from models.log import Row, delivered_versions, read_forward
 from models.messages import encode_group_row
 from models.redisclient import RedisError
 from tests.support.groupstore import GroupStore, configured, someone
-from tests.support.wait import wait_until
 
 STEPS = 70
 LIMITS = (1, 3, 1000)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from dev.clients.wire import ok, text_to
 from dev.environment import ROOT
 from proto import im_pb2
 from tests.support.groups import make_group, say
@@ -18,7 +19,6 @@ from tests.support.pagebrowser import (  # noqa: F401
     tab_to,
     visitors,
 )
-from tests.support.wire import ok, text_to
 
 AXE = ROOT / "client" / "js" / "node_modules" / "axe-core" / "axe.min.js"
 GRAVE = ("serious", "critical")

@@ -5,10 +5,10 @@ import uuid
 
 from playwright.sync_api import expect
 
+from dev.clients.wire import ok, text_to
 from proto import im_pb2
 from tests.support.groups import make_group, say
 from tests.support.pagebrowser import Visitors, browser, page_cluster, visitors  # noqa: F401
-from tests.support.wire import ok, text_to
 
 
 def test_an_answer_shows_what_it_answers(visitors: Visitors) -> None:

@@ -6,9 +6,9 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
+from dev.clients.wire import ok, text_to
 from tests.support.cluster import Cluster
 from tests.support.pagebrowser import Visitors, browser, page_cluster, visitors  # noqa: F401
-from tests.support.wire import ok, text_to
 from web.pages import ASSETS
 
 HOSTILE = (

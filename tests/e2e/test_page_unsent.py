@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok, text_to
 from proto import im_pb2
 from tests.support.pagebrowser import (  # noqa: F401
     PHONE,
@@ -13,8 +15,6 @@ from tests.support.pagebrowser import (  # noqa: F401
     tab_to,
     visitors,
 )
-from tests.support.wait import wait_until
-from tests.support.wire import ok, text_to
 
 
 def test_another_language_keeps_what_waits(visitors: Visitors) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
+from dev.clients.wire import ok, text_to
 from proto import im_pb2
 from tests.support.haproxy import HAProxy, behind, running
 from tests.support.pagebrowser import Visitors, browser, page_cluster, visitors  # noqa: F401
-from tests.support.wire import ok, text_to
 
 SILENT_WEBSOCKET = (
     "window.WebSocket = class { constructor() { setTimeout(() => this.onclose?.({})) } close() {} }"

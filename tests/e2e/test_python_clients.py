@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dev.clients.wait import wait_until
 from im_client import (
     Conversation,
     GroupEvent,
@@ -19,7 +20,6 @@ from im_client import (
 )
 from tests.support.proxy import Proxy
 from tests.support.sdkphones import Phones, phones, platform_for_sdks  # noqa: F401
-from tests.support.wait import wait_until
 
 
 def test_two_accounts_in_one_process(phones: Phones) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from dev.clients.wait import wait_until
 from dev.ports import free_port
 from im_client import (
     Client,
@@ -23,7 +24,6 @@ from im_client import (
 )
 from tests.support.proxy import Proxy
 from tests.support.sdkphones import QUICK, Phones, phones, platform_for_sdks  # noqa: F401
-from tests.support.wait import wait_until
 
 PATIENT: dict[str, Any] = {"backoff_least_s": 60.0, "backoff_most_s": 60.0}
 """Who waits between two attempts fails its test."""

@@ -2,10 +2,10 @@
 
 import pytest
 
+from dev.clients.wait import wait_until
 from im_client import Client, Conversation, FrameEvent, GroupEvent, MessageEvent, im_pb2
 from tests.support.proxy import Proxy
 from tests.support.sdkphones import Phones, phones, platform_for_sdks  # noqa: F401
-from tests.support.wait import wait_until
 
 PUSH_CONVERSATIONS = 10003
 

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from dev.clients.wait import wait_until
 from im_client import MaybeSent, Refused
 from im_client.aio import Client
 from tests.support.proxy import Proxy
 from tests.support.sdkphones import Phones, phones, platform_for_sdks  # noqa: F401
-from tests.support.wait import wait_until
 
 
 def test_what_was_never_sent_can_be_taken_back(phones: Phones) -> None:

@@ -1,8 +1,8 @@
 """What the Python SDK asks for between long polls."""
 
+from dev.clients.wait import wait_until
 from im_client import FrameEvent, im_pb2
 from tests.support.sdkphones import Phones, phones, platform_for_sdks  # noqa: F401
-from tests.support.wait import wait_until
 
 POLL = 0  # the number a poll is shown by
 

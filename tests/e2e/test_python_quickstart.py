@@ -8,11 +8,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+from dev.clients.wait import DEADLINE_S
 from dev.environment import ROOT
 from tests.support.cluster import Cluster
 from tests.support.sdkplatform import platform_for_sdks  # noqa: F401
 from tests.support.sdkterminal import check_width
-from tests.support.wait import DEADLINE_S
 
 PAGE = ROOT / "docs/python-sdk.md"
 PACKAGE = ROOT / "client/python"

@@ -1,8 +1,8 @@
 """A new store of a user who was here before: everything is in it, nothing old is told."""
 
+from dev.clients.wait import wait_until
 from im_client import Client, Conversation, GroupEvent, MessageEvent, im_pb2
 from tests.support.sdkphones import Phones, phones, platform_for_sdks  # noqa: F401
-from tests.support.wait import wait_until
 
 MANY = 250
 """More than a page of sync."""

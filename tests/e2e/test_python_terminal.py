@@ -10,13 +10,13 @@ from threading import Thread
 import pytest
 import requests
 
+from dev.clients.wait import wait_until
 from dev.ports import free_port
 from im_client.terminal.chat import PAGE
 from im_client.terminal.profile import load, save
 from tests.support.cluster import Cluster
 from tests.support.sdkplatform import platform_for_sdks  # noqa: F401
 from tests.support.sdkterminal import Screen, Terminal
-from tests.support.wait import wait_until
 
 PASSWORD = "secret words"
 LONG = "a text that is much longer than one line of the screen " * 3

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from dev.clients.wait import wait_until
 from im_client import Closed, FrameEvent, KickedEvent, StateEvent, im_pb2
 from tests.support.sdkphones import Phones, phones, platform_for_sdks  # noqa: F401
-from tests.support.wait import wait_until
 
 
 def test_a_refused_token_is_asked_for_again_once(phones: Phones) -> None:

@@ -6,13 +6,13 @@ from contextlib import closing
 
 import pytest
 
+from dev.clients.wait import wait_until
 from im_client import Client, Conversation, MessageEvent
 from im_client.model import GROUP
 from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
 from tests.support.proxyframes import Speech
 from tests.support.sdkphones import Phones, phones, platform_for_sdks  # noqa: F401
-from tests.support.wait import wait_until
 
 MESSAGES = 60
 ROUNDS = 25

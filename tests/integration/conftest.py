@@ -6,11 +6,11 @@ from functools import partial
 
 import pytest
 
+from dev.clients.wait import wait_until
+from dev.clients.wire import Caller
 from dev.services import MariaDB
 from proto import im_pb2
 from tests.support.cluster import Cluster, Transport
-from tests.support.wait import wait_until
-from tests.support.wire import Caller
 
 Dial = Callable[..., Caller]
 LOG_CHARS = 4000

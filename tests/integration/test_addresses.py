@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
+from dev.clients.device import Device
+from dev.clients.wait import DEADLINE_S
+from dev.clients.wire import Caller, ok
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Device
-from tests.support.wait import DEADLINE_S
-from tests.support.wire import Caller, ok
 
 LISTED = "tcp://im.example.com:8002,wss://im.example.com:443,https://im.example.com:443"
 BACKUPS = "tcp://backup.example.com:9002,tls://[2001:db8::1]:443"

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from dev.clients.device import Closed
+from dev.clients.wait import wait_until
+from dev.clients.wire import Caller, insist, ok, refused, text_to
+from dev.clients.ws import WebSocketClient
 from proto import frame, im_pb2
 from tests.support.cluster import TRANSPORTS, Cluster, Transport
-from tests.support.device import Closed
-from tests.support.wait import wait_until
-from tests.support.wire import Caller, insist, ok, refused, text_to
-from tests.support.ws import WebSocketClient
 
 REVOKED_WITHIN_S = 5.0
 GRACE_S = 1.0

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from dev.clients.wire import Caller, ok, refused, sync_all, text_to
 from proto import frame, im_pb2, jsonframe
 from tests.support.cluster import Cluster
-from tests.support.wire import Caller, ok, refused, sync_all, text_to
 
 BODY_BYTES_MAX = 65536
 NO_PROTOBUF = [b"\xff", b"\x0a\xff", b"\x0a\x05abc", b"\x07", b"\x0a\x02\xff\xfe", b"\x00" * 9]

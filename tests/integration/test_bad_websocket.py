@@ -5,10 +5,13 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from dev.clients.device import Closed
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok, text_to
+from dev.clients.ws import WebSocketClient
 from proto import frame, im_pb2
 from tests.integration.test_bad_input import BODY_BYTES_MAX, Scene
 from tests.support.cluster import Cluster
-from tests.support.device import Closed
 from tests.support.raw import (
     BINARY,
     CLOSE,
@@ -20,9 +23,6 @@ from tests.support.raw import (
     handshake,
     wire_frame,
 )
-from tests.support.wait import wait_until
-from tests.support.wire import ok, text_to
-from tests.support.ws import WebSocketClient
 
 PROTOCOL_ERROR, UNSUPPORTED, INVALID_DATA, TOO_BIG = 1002, 1003, 1007, 1009
 

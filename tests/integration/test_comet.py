@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import ok, sync_all, text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.parked import parked
 from tests.support.polls import check_ascending
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import ok, sync_all, text_to
 
 LONG_S = 20
 HURRIED = "web.hurried-polls"

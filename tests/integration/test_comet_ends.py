@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from dev.clients.wait import DEADLINE_S
+from dev.clients.wire import ok, refused, text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.parked import parked
-from tests.support.wait import DEADLINE_S
-from tests.support.wire import ok, refused, text_to
 
 LONG_S = 20
 LEAVING = "web.leaving"

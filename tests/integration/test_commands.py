@@ -5,11 +5,11 @@ from functools import partial
 
 import pytest
 
+from dev.clients.wait import wait_until
+from dev.clients.wire import Caller, ok, refused, sync_all, text_to
 from proto import im_pb2
 from tests.integration.conftest import Dial
 from tests.support.cluster import APART, TRANSPORTS, Apart, Cluster
-from tests.support.wait import wait_until
-from tests.support.wire import Caller, ok, refused, sync_all, text_to
 
 pytestmark = pytest.mark.parametrize("transport", TRANSPORTS)
 apart = pytest.mark.parametrize("apart", APART)

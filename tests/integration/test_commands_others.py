@@ -2,10 +2,10 @@
 
 import pytest
 
+from dev.clients.wire import ok, refused, text_to
 from proto import im_pb2
 from tests.integration.conftest import Dial
 from tests.support.cluster import APART, TRANSPORTS, Apart, Cluster
-from tests.support.wire import ok, refused, text_to
 
 pytestmark = pytest.mark.parametrize("transport", TRANSPORTS)
 apart = pytest.mark.parametrize("apart", APART)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok, refused, sync_all, text_to
 from proto import im_pb2
 from tests.support.cluster import APART, Apart, Cluster
-from tests.support.wait import wait_until
-from tests.support.wire import ok, refused, sync_all, text_to
 
 OTHER = "web.other"
 

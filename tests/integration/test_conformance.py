@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from dev.clients.device import Device, Push
+from dev.clients.wait import wait_until
+from dev.clients.wire import Caller, ok, sync_all, text_to
 from proto import im_pb2
 from tests.support.cluster import KINDS, TRANSPORTS, Cluster, Kind, Transport
-from tests.support.device import Device, Push
-from tests.support.wait import wait_until
-from tests.support.wire import Caller, ok, sync_all, text_to
 
 devices = pytest.mark.parametrize("kind", KINDS)
 MESSAGES = 50

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from dev.clients.device import Closed, Device
+from dev.clients.http import ShortClient
+from dev.clients.wait import wait_until
+from dev.clients.wire import Caller, ok, refused, sync_all, text_to
 from proto import im_pb2
 from tests.integration.test_conformance import caller
 from tests.support.cluster import KINDS, Cluster, Kind, Transport
-from tests.support.device import Closed, Device
-from tests.support.http import ShortClient
 from tests.support.polls import CometDevice, EventDevice
-from tests.support.wait import wait_until
-from tests.support.wire import Caller, ok, refused, sync_all, text_to
 
 SHORT: tuple[Transport, ...] = ("http-json", "http-protobuf")
 everywhere = pytest.mark.parametrize("kind", [*KINDS, *SHORT])

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from dev.clients.device import Closed, Device
+from dev.clients.mars import IDENTIFY_SEQ
+from dev.clients.wait import wait_until
+from dev.clients.wire import insist, ok, refused, text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Closed, Device
-from tests.support.mars import IDENTIFY_SEQ
-from tests.support.wait import wait_until
-from tests.support.wire import insist, ok, refused, text_to
 
 FULL = 3
 LIMITS = {

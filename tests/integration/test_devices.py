@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from dev.clients.device import Closed, Device
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok, refused, text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Closed, Device
 from tests.support.joining import Way, by_every_way, ended, join, online
 from tests.support.polls import EventDevice
-from tests.support.wait import wait_until
-from tests.support.wire import ok, refused, text_to
 
 SMALL = {
     "IM_DEVICES_WEB_MAX": "2",

@@ -6,12 +6,12 @@ from contextlib import closing
 
 import pytest
 
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import Caller, ok, refused, text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.joining import Way, by_every_way, devices, ended, join, online
 from tests.support.polls import Comet
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import Caller, ok, refused, text_to
 
 PLACES = ("", ".2")
 CLASSES = {"ios": im_pb2.MOBILE, "macos": im_pb2.DESKTOP, "h5": im_pb2.WEB}

@@ -1,8 +1,8 @@
 """The downlink of a web process survives whatever is published, and serves every client."""
 
+from dev.clients.wire import ok, text_to
 from models import keys
 from tests.support.cluster import Cluster
-from tests.support.wire import ok, text_to
 
 
 def test_nonsense_on_a_channel_harms_nobody(cluster: Cluster) -> None:

@@ -6,14 +6,14 @@ from urllib.parse import urlencode
 
 import pytest
 
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok, text_to
+from dev.clients.ws import WebSocketClient
 from models import keys
 from proto import im_pb2
 from tests.integration.test_slow_reader import MEMORY_BYTES_MAX, Bystander, flood, memory
 from tests.support.cluster import Cluster
 from tests.support.raw import RawSocket
-from tests.support.wait import wait_until
-from tests.support.wire import ok, text_to
-from tests.support.ws import WebSocketClient
 
 OUTBOUND_BYTES_MAX = 256 * 1024
 SLOW = "web.slow-streams"

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidHandshake
 
+from dev.clients.device import Closed
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import insist, ok, refused, sync_all, text_to
+from dev.clients.ws import WebSocketClient
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Closed
 from tests.support.parked import parked
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import insist, ok, refused, sync_all, text_to
-from tests.support.ws import WebSocketClient
 
 pytestmark = pytest.mark.chaos
 

@@ -12,11 +12,11 @@ from collections.abc import Callable
 import pytest
 
 from bench.procs import tree
+from dev.clients.wait import wait_until
 from models.broker import make_celery
 from models.settings import Settings
 from tests.support.cluster import Cluster
 from tests.support.truth import Load
-from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.chaos
 

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import pytest
 import requests
 
+from dev.clients.wait import wait_until
+from dev.clients.wire import insist, ok, text_to
 from dev.services import MariaDB
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.wait import wait_until
-from tests.support.wire import insist, ok, text_to
 
 pytestmark = pytest.mark.chaos
 

@@ -9,12 +9,12 @@ from contextlib import contextmanager, suppress
 import pytest
 import requests
 
+from dev.clients.device import Closed
+from dev.clients.mars import NOOP, NOOP_SEQ, MarsClient
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import insist, ok, sync_all, text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Closed
-from tests.support.mars import NOOP, NOOP_SEQ, MarsClient
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import insist, ok, sync_all, text_to
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 

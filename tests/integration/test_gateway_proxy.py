@@ -8,12 +8,12 @@ from ipaddress import ip_address
 
 import pytest
 
+from dev.clients.device import Closed
+from dev.clients.mars import NOOP, NOOP_SEQ, MarsClient, pack
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Closed
-from tests.support.mars import NOOP, NOOP_SEQ, MarsClient, pack
-from tests.support.wait import wait_until
-from tests.support.wire import ok
 
 GATEWAY, DUAL = "gateway.proxied", "gateway.dual"
 PROXY = "127.0.9.1"

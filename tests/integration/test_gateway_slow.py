@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from bench.procs import tree, usage
+from dev.clients.device import Closed, Device
+from dev.clients.mars import NOOP, NOOP_SEQ, MarsClient
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok, sync_all, text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Closed, Device
-from tests.support.mars import NOOP, NOOP_SEQ, MarsClient
-from tests.support.wait import wait_until
-from tests.support.wire import ok, sync_all, text_to
 
 MEBIBYTE = 1 << 20
 BODY = "x" * 8000

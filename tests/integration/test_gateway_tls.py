@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from dev.certificate import make_certificate
+from dev.clients.device import Closed
+from dev.clients.mars import NOOP, NOOP_SEQ, MarsClient, pack
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import ok
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Closed
-from tests.support.mars import NOOP, NOOP_SEQ, MarsClient, pack
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import ok
 
 GATEWAY = "gateway.secure"
 HELLO = bytes.fromhex("160301")

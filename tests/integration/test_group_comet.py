@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.groups import Reader, make_group, say
 from tests.support.parked import parked
-from tests.support.wait import wait_until
-from tests.support.wire import ok
 
 LONG_S = 20
 """Longer than anything takes here: who answers earlier was woken."""

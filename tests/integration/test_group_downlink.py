@@ -4,12 +4,12 @@ from itertools import pairwise
 
 import pytest
 
+from dev.clients.device import Device
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok
 from proto import im_pb2
 from tests.support.cluster import Cluster, Kind
-from tests.support.device import Device
 from tests.support.groups import Reader, make_group, pushed_versions, pushes_of, say
-from tests.support.wait import wait_until
-from tests.support.wire import ok
 
 PUSHED: tuple[Kind, ...] = ("ws-frames", "ws-json", "tcp", "tls", "events")
 

@@ -5,12 +5,12 @@ from functools import partial
 
 import pytest
 
+from dev.clients.device import Device
+from dev.clients.wait import wait_until
+from dev.clients.wire import insist, ok
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Device
 from tests.support.groups import Reader, check_pushed, make_group, pushes_of, say
-from tests.support.wait import wait_until
-from tests.support.wire import insist, ok
 
 pytestmark = pytest.mark.chaos
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from google.protobuf.message import Message
 
+from dev.clients.wait import wait_until
+from dev.clients.wire import command_of
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.groups import make_group, say
 from tests.support.people import Person, people
-from tests.support.wait import wait_until
-from tests.support.wire import command_of
 
 GROUP = im_pb2.GROUP
 SMALL = "web.small"

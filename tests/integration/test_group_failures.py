@@ -9,13 +9,13 @@ import signal
 import pytest
 
 from bench.procs import tree
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok
 from proto import im_pb2
 from tests.support import grouptruth
 from tests.support.cluster import Cluster
 from tests.support.groupload import GroupLoad
 from tests.support.groups import Reader, make_group, say
-from tests.support.wait import wait_until
-from tests.support.wire import ok
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 

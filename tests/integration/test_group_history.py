@@ -1,10 +1,10 @@
 """Since when and until when a member sees what a group holds."""
 
+from dev.clients.wait import wait_until
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.groups import make_group, say
 from tests.support.people import Person, people
-from tests.support.wait import wait_until
 
 
 def counted(person: Person, group: str) -> tuple[int, int]:

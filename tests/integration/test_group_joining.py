@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from dev.clients.device import Push
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Push
 from tests.support.groups import make_group, say
 from tests.support.people import Person, people
 

@@ -4,11 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dev.clients.wait import wait_until
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.groups import make_group
 from tests.support.people import Person, people
-from tests.support.wait import wait_until
 
 
 def test_the_owner_leaves_last(cluster: Cluster) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from dev.clients.wait import wait_until
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.groups import make_group, say
 from tests.support.people import Person, people
-from tests.support.wait import wait_until
 
 
 def create(**more: Any) -> im_pb2.GroupCreateRequest:

@@ -4,12 +4,12 @@ import uuid
 
 import pytest
 
+from dev.clients.wait import wait_until
+from dev.clients.wire import text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.groups import make_group, say
 from tests.support.people import Person, people
-from tests.support.wait import wait_until
-from tests.support.wire import text_to
 
 ALL_MEMBERS = "web.mentions"
 

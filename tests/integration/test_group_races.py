@@ -9,12 +9,12 @@ from contextlib import contextmanager
 
 import pytest
 
+from dev.clients.device import Device
+from dev.clients.wait import wait_until
+from dev.clients.wire import Caller, ok
 from proto import im_pb2
 from tests.support.cluster import Cluster, Kind
-from tests.support.device import Device
 from tests.support.groups import check_pushed, make_group, pushed_versions, say, stays
-from tests.support.wait import wait_until
-from tests.support.wire import Caller, ok
 
 PLACES: tuple[tuple[Kind, str], ...] = (
     ("ws-frames", "web"),

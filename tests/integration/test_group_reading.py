@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.groups import make_group, say
 from tests.support.people import Person, people
-from tests.support.wait import wait_until
-from tests.support.wire import ok
 
 GROUP = im_pb2.GROUP
 FRAME_BYTES_MAX = 64 * 1024  # WIRE.md

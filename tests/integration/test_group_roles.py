@@ -2,11 +2,11 @@
 
 import time
 
+from dev.clients.wait import wait_until
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.groups import make_group, say
 from tests.support.people import Person, people
-from tests.support.wait import wait_until
 
 MONTH_S = 30 * 24 * 3600
 

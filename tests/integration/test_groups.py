@@ -1,9 +1,9 @@
 """Groups from end to end: made, talked in, read, by members wherever they live."""
 
+from dev.clients.wire import ok, refused
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.groups import Reader, make_group, say
-from tests.support.wire import ok, refused
 
 
 def test_members_get_what_is_said_at_once_and_by_sync(cluster: Cluster) -> None:

@@ -8,14 +8,14 @@ from contextlib import closing
 import pytest
 import requests
 
+from dev.clients.device import Device
+from dev.clients.http import make_session
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import ok, text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Device
 from tests.support.haproxy import GATEWAYS, WEBS, HAProxy, behind, running
-from tests.support.http import make_session
 from tests.support.secure import Secure, context_of
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import ok, text_to
 
 POLLS = 'im_connections{transport="comet"}'
 SHORTER = {

@@ -12,10 +12,15 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from dev.clients.device import Closed
+from dev.clients.http import make_session
+from dev.clients.mars import MarsClient
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import ok
+from dev.clients.ws import WebSocketClient
 from dev.services import find_command, write_private
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Closed
 from tests.support.haproxy import (
     CONFIGURATION,
     CONNECTIONS_PER_IP_MAX,
@@ -24,12 +29,7 @@ from tests.support.haproxy import (
     behind,
     running,
 )
-from tests.support.http import make_session
-from tests.support.mars import MarsClient
 from tests.support.secure import Secure
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import ok
-from tests.support.ws import WebSocketClient
 
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
 PROXY_HEADER = (

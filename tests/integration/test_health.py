@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import requests
 
+from dev.clients.device import Closed
+from dev.clients.wait import wait_until
+from dev.clients.wire import Caller, insist, ok, sync_all, text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Closed
-from tests.support.wait import wait_until
-from tests.support.wire import Caller, insist, ok, sync_all, text_to
 
 QUEUES = ("deliver", "fanout", "notify", "maintenance", "celery")
 SECRET = "apricot-umbrella-0815"

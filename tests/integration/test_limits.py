@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok, sync_all, text_to
+from dev.clients.ws import WebSocketClient
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.wait import wait_until
-from tests.support.wire import ok, sync_all, text_to
-from tests.support.ws import WebSocketClient
 
 PEERS = 120
 

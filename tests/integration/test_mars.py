@@ -5,10 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from proto import im_pb2
-from tests.support.cluster import Cluster
-from tests.support.device import Closed
-from tests.support.mars import (
+from dev.clients.device import Closed
+from dev.clients.mars import (
     IDENTIFY_SEQ,
     NOOP,
     NOOP_SEQ,
@@ -17,7 +15,9 @@ from tests.support.mars import (
     MarsClient,
     pack,
 )
-from tests.support.wire import ok, refused, sync_all, text_to
+from dev.clients.wire import ok, refused, sync_all, text_to
+from proto import im_pb2
+from tests.support.cluster import Cluster
 
 GOLDEN_NOOP = bytes.fromhex("00000014 000000c8 00000006 ffffffff 00000000")
 GOLDEN_IDENTIFY = bytes.fromhex("00000014 000000c8 00000002 fffffffe 00000009 0a0774657374746f6b")

@@ -7,10 +7,10 @@ from urllib.parse import unquote, urlsplit
 import pymysql
 import pytest
 
+from dev.clients.mars import NOOP, NOOP_SEQ, MarsClient, pack
+from dev.clients.wire import insist, ok, sync_all, text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.mars import NOOP, NOOP_SEQ, MarsClient, pack
-from tests.support.wire import insist, ok, sync_all, text_to
 
 pytestmark = pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])
 

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 import requests
 
+from dev.clients.http import JSON, PROTOBUF, make_session
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import ok, text_to
 from dev.docs import examples
 from dev.docs.tables import LONG_ONLY
 from proto import im_pb2
 from proto.commands import BY_NAME, BY_NUMBER
 from tests.support.cluster import Cluster
 from tests.support.groups import make_group, say
-from tests.support.http import JSON, PROTOBUF, make_session
 from tests.support.jsonschema import (
     Schema,
     body_schema,
@@ -27,8 +29,6 @@ from tests.support.jsonschema import (
     operation,
     resolved,
 )
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import ok, text_to
 
 COMMANDS = [path for path in openapi()["paths"] if path.startswith("/im/")]
 POSTS = [*COMMANDS, "/comet"]

@@ -7,11 +7,11 @@ import requests
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
+from dev.clients.wait import DEADLINE_S
+from dev.clients.wire import ok
+from dev.clients.ws import WebSocketClient
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.wait import DEADLINE_S
-from tests.support.wire import ok
-from tests.support.ws import WebSocketClient
 
 LISTED, WITH_PORT = "https://app.example", "http://127.0.0.2:3000"
 FOREIGN = (

@@ -4,12 +4,12 @@ import time
 
 import pytest
 
+from dev.clients.device import Device
+from dev.clients.wait import wait_until
+from dev.clients.wire import Caller, ok, refused, text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Device
 from tests.support.joining import Way, by_every_way, devices, join, online
-from tests.support.wait import wait_until
-from tests.support.wire import Caller, ok, refused, text_to
 
 WATCHED_MAX = 200
 ASKED_MAX = 100

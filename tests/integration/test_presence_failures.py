@@ -5,14 +5,14 @@ from functools import partial
 
 import pytest
 
+from dev.clients.device import Device
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import Caller, ok, refused, sync_all, text_to
 from models import keys
 from models.redisguard import forget_another_time
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Device
 from tests.support.joining import Way, devices, join, online
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import Caller, ok, refused, sync_all, text_to
 
 pytestmark = pytest.mark.chaos
 

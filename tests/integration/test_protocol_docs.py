@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
+from dev.clients.device import Push
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok, text_to
+from dev.clients.ws import WebSocketClient
 from dev.docs.__main__ import PROTOCOL
 from proto import im_pb2
 from proto.commands import BY_NAME
 from tests.support.cluster import Cluster
-from tests.support.device import Push
 from tests.support.groups import make_group, say
 from tests.support.people import Person
-from tests.support.wait import wait_until
-from tests.support.wire import ok, text_to
-from tests.support.ws import WebSocketClient
 
 ROUNDS = 60
 _LISTING = re.compile(r"```python\n(.*?)```", re.DOTALL)

@@ -9,13 +9,13 @@ from contextlib import suppress
 import pytest
 
 from bench.procs import tree, usage
+from dev.clients.device import Push
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import ok, sync_all, text_to
+from dev.clients.ws import WebSocketClient
 from proto import frame, im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Push
 from tests.support.raw import BINARY, CLOSE, PING, RawSocket, wire_frame
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import ok, sync_all, text_to
-from tests.support.ws import WebSocketClient
 
 MEBIBYTE = 1 << 20
 OUTBOUND_BYTES_MAX = 256 * 1024

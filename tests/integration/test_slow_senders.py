@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
+from dev.clients.device import Closed
+from dev.clients.mars import MarsClient, pack
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import ok
 from proto import frame, im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Closed
-from tests.support.mars import MarsClient, pack
 from tests.support.raw import BINARY, RawSocket, wire_frame
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import ok
 
 HURRIED = {"IM_FRAME_DEADLINE_S": "1"}
 POLLS = 60

@@ -6,12 +6,12 @@ from contextlib import suppress
 
 import pytest
 
+from dev.clients.device import Device
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import ok, sync_all, text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster, Kind
-from tests.support.device import Device
 from tests.support.polls import CometDevice, EventDevice
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import ok, sync_all, text_to
 
 DEVICE = "phone 1"
 ON_EACH = 15  # messages on each transport, at least

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from dev.clients.mars import MarsClient
+from dev.clients.wait import wait_until
+from dev.clients.wire import insist, ok, refused, text_to
 from models import keys
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.mars import MarsClient
-from tests.support.wait import wait_until
-from tests.support.wire import insist, ok, refused, text_to
 
 ESTABLISHED = "01"
 KEEPALIVE_TIMER = "02"

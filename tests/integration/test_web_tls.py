@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from dev.clients.device import Device
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import ok, text_to
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Device
 from tests.support.secure import Secure, context_of
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import ok, text_to
 
 WEB = "web.secure"
 HANDSHAKE_DEADLINE_S = 1

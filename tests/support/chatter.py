@@ -11,10 +11,10 @@ from typing import NamedTuple
 from google.protobuf.message import Message
 from websockets.exceptions import InvalidHandshake
 
+from dev.clients.device import Closed
+from dev.clients.wire import text_to
+from dev.clients.ws import WebSocketClient
 from proto import im_pb2
-from tests.support.device import Closed
-from tests.support.wire import text_to
-from tests.support.ws import WebSocketClient
 
 TEXT = "marzipan-potatoes-4711"
 """In every body sent under load, so that logs can be searched for it."""

@@ -12,16 +12,16 @@ import kombu.pools
 import redis
 import requests
 
+from dev.clients.device import Device
+from dev.clients.http import ShortClient
+from dev.clients.mars import MarsClient
+from dev.clients.wire import Caller
+from dev.clients.ws import WebSocketClient
 from dev.environment import ROOT, store_settings
 from dev.platform import Platform
 from dev.services import MariaDB, Redis
-from tests.support.device import Device
-from tests.support.http import ShortClient
-from tests.support.mars import MarsClient
+from dev.store import Store
 from tests.support.polls import Comet, CometDevice, EventDevice
-from tests.support.store import Store
-from tests.support.wire import Caller
-from tests.support.ws import WebSocketClient
 
 PROCESSES = ("usercenter", "web", "gateway", "worker", "beat")
 Apart = Literal["same shard", "other shard", "other database"]

@@ -15,12 +15,12 @@ from typing import Any
 from google.protobuf.message import Message
 from websockets.exceptions import InvalidHandshake
 
+from dev.clients.device import Closed, Device
+from dev.clients.wait import DEADLINE_S, wait_until
+from dev.clients.wire import ok
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Closed, Device
 from tests.support.groups import Reader, say
-from tests.support.wait import DEADLINE_S, wait_until
-from tests.support.wire import ok
 
 PATIENCE_S = 2 * DEADLINE_S
 """How long one request may be repeated."""

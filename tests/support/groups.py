@@ -4,11 +4,11 @@ import uuid
 from typing import Any
 
 from chaos.groupmodel import read_log
+from dev.clients.device import Device
 from dev.clients.groupreader import Reader as Reader
+from dev.clients.wire import Caller, ok
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Device
-from tests.support.wire import Caller, ok
 
 
 def make_group(owner: Caller, users: list[str] | None = None, **more: Any) -> str:

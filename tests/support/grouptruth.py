@@ -5,13 +5,13 @@ from functools import partial
 from typing import Any
 
 from chaos.groupmodel import CLOCK_MS, NOBODY, Model, State, is_theirs
+from dev.clients.wait import wait_until
+from dev.clients.wire import Caller, ok
+from dev.store import Stored
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.groupload import GroupLoad, Op, User, is_said
 from tests.support.groups import Reader
-from tests.support.store import Stored
-from tests.support.wait import wait_until
-from tests.support.wire import Caller, ok
 
 GROUP = im_pb2.GROUP
 ADMIN, OWNER = im_pb2.ADMIN, im_pb2.OWNER

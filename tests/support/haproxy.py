@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from dev.clients.mars import MarsClient
+from dev.clients.wait import wait_until
 from dev.environment import ROOT
 from dev.ports import free_port
 from dev.services import Service, find_command, write_private
 from tests.support.cluster import Cluster
-from tests.support.mars import MarsClient
 from tests.support.secure import Secure
-from tests.support.wait import wait_until
 
 CONFIGURATION = ROOT / "deploy" / "haproxy.cfg"
 WEBS, GATEWAYS = ("web.behind", "web.behind2"), ("gateway.behind", "gateway.behind2")

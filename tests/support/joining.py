@@ -5,11 +5,11 @@ from typing import Literal
 
 import pytest
 
+from dev.clients.device import Device
+from dev.clients.wait import wait_until
+from dev.clients.wire import ok
 from proto import im_pb2
 from tests.support.cluster import Cluster
-from tests.support.device import Device
-from tests.support.wait import wait_until
-from tests.support.wire import ok
 
 Way = Literal["ws", "json", "tcp", "events", "comet"]
 WAYS: tuple[Way, ...] = ("ws", "json", "tcp", "events", "comet")

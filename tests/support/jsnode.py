@@ -4,8 +4,8 @@ import json
 import subprocess
 from typing import Any
 
+from dev.clients.wait import DEADLINE_S
 from dev.environment import ROOT
-from tests.support.wait import DEADLINE_S
 
 PACKAGE = ROOT / "client" / "js"
 RUN_S = 4 * DEADLINE_S

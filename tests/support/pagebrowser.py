@@ -16,9 +16,9 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from dev.clients.wait import DEADLINE_S
 from dev.services import MariaDB
 from tests.support.cluster import Cluster
-from tests.support.wait import DEADLINE_S
 
 ARGUMENTS = [
     "--no-sandbox",

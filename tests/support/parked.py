@@ -5,9 +5,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+from dev.clients.wait import wait_until
 from models import keys
 from tests.support.cluster import Cluster
-from tests.support.wait import wait_until
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from dev.clients.wire import Caller, ok, refused
 from proto import im_pb2
 from tests.support.cluster import Cluster, Transport
 from tests.support.groups import Reader
-from tests.support.wire import Caller, ok, refused
 
 
 class Person:

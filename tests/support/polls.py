@@ -10,10 +10,10 @@ from urllib.parse import urlencode, urlsplit
 from dev.clients.comet import Comet as Comet
 from dev.clients.comet import CometDevice as CometDevice
 from dev.clients.comet import Polled, check_ascending
+from dev.clients.device import Closed, Push
+from dev.clients.wait import DEADLINE_S
 from proto import im_pb2, jsonframe
 from proto.commands import BY_NAME
-from tests.support.device import Closed, Push
-from tests.support.wait import DEADLINE_S
 
 
 class EventDevice(Polled):

@@ -12,9 +12,9 @@ import struct
 import threading
 from contextlib import suppress
 
+from dev.clients.wait import wait_until
 from tests.support.proxyframes import Cutter, Piece, Speech
 from tests.support.proxyhttp import HttpCutter, Request
-from tests.support.wait import wait_until
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends RST
 

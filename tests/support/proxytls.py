@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support.wait import DEADLINE_S
+from dev.clients.wait import DEADLINE_S
 
 
 class TlsRelay:

@@ -6,8 +6,8 @@ import socket
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
+from dev.clients.wait import DEADLINE_S
 from proto import frame, im_pb2
-from tests.support.wait import DEADLINE_S
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 

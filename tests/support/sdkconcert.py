@@ -9,10 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dev.clients.wait import DEADLINE_S
 from tests.support.cluster import Cluster
 from tests.support.sdkdriver import SDK, SDKS
 from tests.support.sdkscenario import SCENARIOS, Play, is_played
-from tests.support.wait import DEADLINE_S
 
 SIDE_BY_SIDE = 5
 

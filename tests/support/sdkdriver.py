@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dev.clients.wait import DEADLINE_S, wait_until
 from dev.environment import ROOT
-from tests.support.wait import DEADLINE_S, wait_until
 
 ANSWER_S = DEADLINE_S + 10
 """How long an answer may take: a little more than what is asked to wait waits."""

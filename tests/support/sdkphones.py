@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from dev.clients.wait import wait_until
 from im_client import Client, Event, MessageEvent, Options
 from tests.support.cluster import Cluster
 from tests.support.sdkplatform import platform_for_sdks  # noqa: F401
-from tests.support.wait import wait_until
 
 QUICK = {
     "backoff_least_s": 0.05,

@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from dev.clients.wait import DEADLINE_S, wait_until
 from dev.environment import ROOT
 from proto import im_pb2
 from proto.commands import BY_NAME
@@ -16,7 +17,6 @@ from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
 from tests.support.sdkdriver import SDK, Driver
 from tests.support.sdknetworks import Networks
-from tests.support.wait import DEADLINE_S, wait_until
 
 SCENARIOS: list[dict[str, Any]] = json.loads((ROOT / "tests/e2e/scenarios.json").read_text())[
     "scenarios"

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from dev.clients.wait import DEADLINE_S, wait_until
 from dev.environment import ROOT
 from im_client.terminal.screen import width
-from tests.support.wait import DEADLINE_S, wait_until
 
 COLUMNS = 80
 _COMMAND = (sys.executable, "-m", "im_client.terminal.main")

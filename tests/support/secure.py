@@ -4,10 +4,10 @@ import ssl
 from contextlib import ExitStack, closing
 from typing import Any, TypeVar
 
+from dev.clients.http import ShortClient
+from dev.clients.ws import WebSocketClient
 from tests.support.cluster import Cluster
-from tests.support.http import ShortClient
 from tests.support.polls import Comet, CometDevice, EventDevice
-from tests.support.ws import WebSocketClient
 
 C = TypeVar("C", WebSocketClient, ShortClient, Comet, CometDevice, EventDevice)
 

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import cycle, pairwise
 
+from dev.clients.wait import wait_until
+from dev.clients.wire import insist, sync_all
+from dev.clients.ws import WebSocketClient
+from dev.store import Shard, Stored
 from proto import im_pb2
 from tests.support.chatter import TEXT, Acked, Chatter
 from tests.support.cluster import Cluster
-from tests.support.store import Shard, Stored
-from tests.support.wait import wait_until
-from tests.support.wire import insist, sync_all
-from tests.support.ws import WebSocketClient
 
 
 class Load:

@@ -1,3 +1,0 @@
-"""For tests: see `dev.store`."""
-
-from dev.store import *  # noqa: F403

@@ -1,3 +1,0 @@
-"""For tests: see `dev.clients.wait`."""
-
-from dev.clients.wait import *  # noqa: F403

@@ -1,3 +1,0 @@
-"""For tests: see `dev.clients.wire`."""
-
-from dev.clients.wire import *  # noqa: F403

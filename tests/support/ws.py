@@ -1,3 +1,0 @@
-"""For tests: see `dev.clients.ws`."""
-
-from dev.clients.ws import *  # noqa: F403
