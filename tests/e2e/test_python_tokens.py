@@ -44,7 +44,7 @@ def test_tokens_that_are_refused_end_it(phones: Phones) -> None:
 def test_a_token_that_expires_is_renewed(phones: Phones) -> None:
     # Given a token that lives for seconds only
     user, cluster = phones.cluster.person(), phones.cluster
-    lives = iter([3, 3600])
+    lives = iter([5, 3600])
     client = phones.make(user, token=lambda: cluster.token(user, ttl_s=next(lives)))
     client.start()
     client.wait_ready()
@@ -104,7 +104,7 @@ def test_a_server_that_goes_away_says_when_to_come_back(phones: Phones) -> None:
 
 def test_a_user_centre_that_is_down_is_asked_again(phones: Phones) -> None:
     user, cluster = phones.cluster.person(), phones.cluster
-    lives = iter([3, 3600])
+    lives = iter([5, 3600])
     down = [True, False, True]
 
     def token() -> str:
