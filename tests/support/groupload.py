@@ -250,9 +250,13 @@ class GroupLoad:
             members = pick.sample(self.names, users // 2)
             request = im_pb2.GroupCreateRequest(sequence=f"{n}", name="a group", users=members)
             self.groups.append(group := ok(owner.call(request)).group.group)
-            for name in [name for name in request.users if name != owner.user][:8]:
+            others = [name for name in request.users if name != owner.user]
+            for name in others[:8]:
                 role = im_pb2.GroupSetRoleRequest(group=group, user=name, role=im_pb2.ADMIN)
                 ok(owner.call(role))
+            ok(owner.call(im_pb2.GroupMuteRequest(group=group, user=others[-1], duration_s=600)))
+            muted = self.users[self.names.index(others[-1])]
+            muted._do(group, say(group, "is anybody there?"))
         self.said: dict[str, list[str]] = {group: [] for group in self.groups}
 
     def __enter__(self) -> "GroupLoad":
