@@ -21,6 +21,9 @@ SET_TTL_S = 300
 REMEMBERED_MAX = 100_000
 REMEMBERED_S = 60.0
 
+Pair = tuple[str, str]
+"""A receiver and a sender."""
+
 
 class Blacklist:
     """Block lists of all users."""
@@ -32,8 +35,8 @@ class Blacklist:
         self._users_max = users_max
         self._epoch = b""
         self._since = 0.0
-        self._known: dict[tuple[str, str], bool] = {}
-        """(receiver, sender) → blocked, true while the epoch in Redis is `_epoch`."""
+        self._known: dict[Pair, bool] = {}
+        """Pair → blocked, true while the epoch in Redis is `_epoch`."""
 
     def block(self, user: str, blocked: str) -> None:
         """From now on `user` takes no messages from `blocked`."""
@@ -74,60 +77,87 @@ class Blacklist:
         )
         return [blocked for (blocked,) in rows]
 
-    def blocked(
-        self, pairs: Sequence[tuple[str, str]], epoch: bytes | None = None
-    ) -> list[bool | None]:
+    def blocked(self, pairs: Sequence[Pair]) -> list[bool | None]:
         """For each (receiver, sender): whether the receiver blocks the sender; None: not known now.
 
-        One round trip for all, two when some are not remembered; receivers whose set is not cached
-        cost one query per database. The first is saved by who has just read the `epoch`.
+        One round trip for all; receivers whose set is not cached cost one query per database.
         """
         if not pairs:
             return []
+        pipe = self._redis.pipeline(transaction=False)
+        asked = self.queue(pipe, pairs)
         try:
-            epoch = epoch or self._current_epoch()
+            replies = pipe.execute()
         except RedisError:
             return self._from_mysql(pairs)
+        return self.answers(pairs, asked, replies)
+
+    def queue(self, pipe: Any, pairs: Sequence[Pair]) -> list[Pair]:
+        """Add to a pipeline what must be read for `answers`; returns the pairs not remembered."""
+        asked = [pair for pair in dict.fromkeys(pairs) if pair not in self._known]
+        pipe.get(keys.BLACKLIST_EPOCH)  # first: what is read behind it is at least as new
+        _queue_members(pipe, asked)
+        return asked
+
+    def answers(
+        self, pairs: Sequence[Pair], asked: Sequence[Pair], replies: Sequence[Any]
+    ) -> list[bool | None]:
+        """What `blocked` returns, of the replies to what was queued for these pairs.
+
+        One round trip more when block lists have changed since it was remembered whom they hold.
+        """
+        if not pairs:
+            return []
+        epoch, *members = replies
+        if epoch is None:
+            asked, members = (), []
+            try:
+                epoch = self._new_epoch()  # what was read before it is not to be remembered for it
+            except RedisError:
+                return self._from_mysql(pairs)
         now = time.monotonic()
         too_much = len(self._known) > REMEMBERED_MAX or now - self._since > REMEMBERED_S
         if epoch != self._epoch or too_much:
             self._epoch, self._known, self._since = epoch, {}, now
         known = self._known
-        asked = [pair for pair in dict.fromkeys(pairs) if pair not in known]
-        if asked:
-            for pair, answer in zip(asked, self._ask(asked), strict=True):
-                if answer is not None:
-                    known[pair] = answer
+        self._remember(known, asked, members)
+        if left := set(pairs).difference(known, asked):
+            self._ask(known, list(left))
         return [known.get(pair) for pair in pairs]
 
-    def _current_epoch(self) -> bytes:
-        """The epoch in Redis; a new one when it was lost, so that nothing older is believed."""
-        epoch: bytes | None = self._redis.get(keys.BLACKLIST_EPOCH)
-        if epoch is None:
-            fresh = uuid.uuid4().hex.encode()
-            self._redis.set(keys.BLACKLIST_EPOCH, fresh, nx=True)
-            return self._redis.get(keys.BLACKLIST_EPOCH) or fresh
-        return epoch
-
-    def _ask(self, pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
-        """What Redis, or MySQL in its place, says about these pairs."""
+    def _ask(self, known: dict[Pair, bool], pairs: Sequence[Pair]) -> None:
+        """Remember what Redis, or MySQL in its place, says about these pairs now."""
+        pipe = self._redis.pipeline(transaction=False)
+        _queue_members(pipe, pairs)
         try:
-            pipe = self._redis.pipeline(transaction=False)
-            for receiver, sender in pairs:
-                pipe.execute_command("SMISMEMBER", keys.blacklist(receiver), keys.NOBODY, sender)
-            answers = pipe.execute()
+            replies = pipe.execute()
         except RedisError:
-            return self._from_mysql(pairs)
+            for pair, answer in zip(pairs, self._from_mysql(pairs), strict=True):
+                if answer is not None:
+                    known[pair] = answer
+        else:
+            self._remember(known, pairs, replies)
+
+    def _remember(
+        self, known: dict[Pair, bool], pairs: Sequence[Pair], replies: Sequence[tuple[int, int]]
+    ) -> None:
+        """Take over replies of Redis; sets that are not cached are read from MySQL."""
         missing = {
-            receiver for (receiver, _), (known, _) in zip(pairs, answers, strict=True) if not known
+            receiver for (receiver, _), (there, _) in zip(pairs, replies, strict=True) if not there
         }
         loaded = self._load(missing) if missing else {}
-        return [
-            bool(answer[1]) if answer[0] else _listed(loaded, receiver, sender)
-            for (receiver, sender), answer in zip(pairs, answers, strict=True)
-        ]
+        for pair, (there, listed) in zip(pairs, replies, strict=True):
+            answer = bool(listed) if there else _listed(loaded, *pair)
+            if answer is not None:
+                known[pair] = answer
 
-    def _from_mysql(self, pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
+    def _new_epoch(self) -> bytes:
+        """When it was lost: so that nothing older is believed."""
+        fresh = uuid.uuid4().hex.encode()
+        self._redis.set(keys.BLACKLIST_EPOCH, fresh, nx=True)
+        return self._redis.get(keys.BLACKLIST_EPOCH) or fresh
+
+    def _from_mysql(self, pairs: Sequence[Pair]) -> list[bool | None]:
         lists = self._read({receiver for receiver, _ in pairs})
         return [_listed(lists, receiver, sender) for receiver, sender in pairs]
 
@@ -180,6 +210,11 @@ class Blacklist:
             raise IMError(
                 Code.UNAVAILABLE, "the block list cannot be changed right now", retry_after_ms=1000
             ) from error
+
+
+def _queue_members(pipe: Any, pairs: Sequence[Pair]) -> None:
+    for receiver, sender in pairs:
+        pipe.execute_command("SMISMEMBER", keys.blacklist(receiver), keys.NOBODY, sender)
 
 
 def _listed(lists: dict[str, set[str]], receiver: str, sender: str) -> bool | None:

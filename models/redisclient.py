@@ -64,7 +64,7 @@ def evalsha(pipe: Any, script: Any, keys: Sequence[str], args: Iterable[Any]) ->
     pipe.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
 
 
-def call_all(client: Any, script: Any, queue: Callable[[Any], None]) -> list[Any]:
+def call_all(client: Any, script: Any, queue: Callable[[Any], object]) -> list[Any]:
     """The answers to what `queue` adds to a pipeline, in one round trip; raises the first failure.
 
     When Redis does not know the `script`, it is loaded and everything repeated: what is added must

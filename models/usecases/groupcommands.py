@@ -46,7 +46,7 @@ class GroupCommands:
 
     def _check_pace(self, user: str) -> None:
         """Raise RATE_LIMITED for who does more than they may send."""
-        (wait_ms,), _ = self._core.send_rate.refused([user])
+        (wait_ms,) = self._core.send_rate.refused([user])
         if wait_ms:
             raise too_fast(wait_ms)
 

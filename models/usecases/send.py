@@ -3,9 +3,11 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from models.append import Draft, Key, Outcome, Stored, stored_before
 from models.appender import Appender
+from models.blacklist import Pair
 from models.content import check_content
 from models.core import Core
 from models.errors import Code, IMError
@@ -13,6 +15,7 @@ from models.groupsend import speech_of
 from models.ids import check_sequence, check_user, message_id
 from models.mysql import Database
 from models.ratelimit import too_fast
+from models.redisclient import RedisError, call_all
 from models.shards import bucket_of
 from models.usecases.reading import check_type
 from models.wake import Waker
@@ -77,9 +80,9 @@ class Sender:
 
         In policy `drop` the latter look stored.
         """
-        waits, epoch = self._core.send_rate.refused([draft.sender for draft in drafts])
         pairs = [(draft.receiver, draft.sender) for draft in drafts if draft.speech is None]
-        blocked = iter(self._core.blacklist.blocked(pairs, epoch))
+        waits, answers = self._ask([draft.sender for draft in drafts], pairs)
+        blocked = iter(answers)
         listed = [next(blocked) if draft.speech is None else False for draft in drafts]
         refused = [
             draft
@@ -96,6 +99,27 @@ class Sender:
             else:
                 verdicts.append(before.get(draft.key) or self._refusal(draft, is_blocked))
         return verdicts
+
+    def _ask(
+        self, senders: Sequence[str], pairs: Sequence[Pair]
+    ) -> tuple[list[int], list[bool | None]]:
+        """What the rate says of senders and block lists say of pairs: in one round trip."""
+        rate, blacklist = self._core.send_rate, self._core.blacklist
+        taken, asked = 0, []
+
+        def queue(pipe: Any) -> None:
+            nonlocal taken, asked
+            taken = rate.queue(pipe, senders)
+            asked = blacklist.queue(pipe, pairs)
+
+        try:
+            replies = call_all(self._core.redis, rate.script, queue)
+        except RedisError:
+            return [0] * len(senders), blacklist.blocked(pairs)
+        return (
+            rate.waits(senders, replies[:taken]),
+            blacklist.answers(pairs, asked, replies[taken:]),
+        )
 
     def _refusal(self, draft: Draft, is_blocked: bool | None) -> Outcome:
         if is_blocked is None:

@@ -39,6 +39,31 @@ def test_a_change_is_in_force_in_every_process_at_once(
         core.blacklist.unblock(bob, alice)
 
 
+@pytest.mark.parametrize("epoch_lost", [False, True])
+def test_a_change_behind_a_reply_is_not_forgotten(
+    core: Core, elsewhere: Core, names: tuple[str, str], epoch_lost: bool
+) -> None:
+    """Replies that ride with other calls are taken in later than they were made."""
+    # Given: a reply that was read before a change
+    alice, bob = names
+    pair = [(bob, alice)]
+    elsewhere.blacklist.blocked([(bob, bob)])  # his set is cached
+    if epoch_lost:
+        core.redis.delete(keys.BLACKLIST_EPOCH)
+    pipe = core.redis.pipeline(transaction=False)
+    asked = elsewhere.blacklist.queue(pipe, pair)
+    replies = pipe.execute()
+    core.blacklist.block(bob, alice)
+
+    # When
+    answers = elsewhere.blacklist.answers(pair, asked, replies)
+
+    # Then: it counts for what was asked then, and for nothing later
+    assert asked == pair
+    assert answers == [epoch_lost]
+    assert elsewhere.blacklist.blocked(pair) == [True]
+
+
 @pytest.mark.parametrize("lost", ["set", "epoch", "both", "everything"])
 def test_a_lost_key_unblocks_nobody(core: Core, names: tuple[str, str], lost: str) -> None:
     alice, bob = names
