@@ -1,14 +1,16 @@
 """Append a batch of sends to the logs of their senders' mailboxes or groups: in one transaction.
 
-Design: DESIGN.md, "The log". One round trip and one fsync serve the whole batch, two round trips
-where sends to groups are to be judged. What if the process dies after each step: before COMMIT
-nothing is stored and nobody was answered; after it the rows are stored, the senders repeat with the
-same sequence and get the first answer, and the sweep delivers. A send to a group is judged inside
-the transaction (models/groupsend.py).
+Design: DESIGN.md, "The log". Copies for receivers whose mailbox lies in another shard of the same
+database are part of it (docs/decisions/019-copies-within-a-database.md). One round trip and one
+fsync serve the whole batch, two round trips where sends to groups are to be judged.
+
+What if the process dies after each step: before COMMIT nothing is stored and nobody was answered;
+after it the rows are stored, the senders repeat with the same sequence and get the first answer,
+and the sweep delivers. A send to a group is judged inside the transaction (models/groupsend.py).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
@@ -19,16 +21,18 @@ from models.errors import Code, IMError
 from models.groupsend import Speech, ask_statement, store_statements, verdicts
 from models.ids import message_id
 from models.log import (
+    Birth,
+    Entry,
     Position,
     Row,
     advance_statements,
-    append_rows,
+    append_entries,
     find_by_sequence,
     insert_statement,
     positions,
 )
 from models.mysql import Connection, Database, Rows
-from models.shards import Shard
+from models.shards import Shard, bucket_of
 from proto import im_pb2
 
 DUPLICATE_ROUNDS_MAX = 3
@@ -49,6 +53,8 @@ class Draft:
     sequence: str
     content: bytes
     speech: Speech | None = None  # to a group
+    copy: Shard | None = None
+    """Of the receiver's mailbox, where that is another one of the same database."""
 
     @property
     def key(self) -> Key:
@@ -87,6 +93,8 @@ def append(database: Database, drafts: Sequence[Draft]) -> list[Outcome]:
         pending = [draft for draft in pending if draft.key not in answered]
         if not pending:
             break
+        if not answered:  # what is taken is taken where a copy goes: left to the delivery
+            pending = [replace(draft, copy=None) for draft in pending]
     else:
         raise IMError(Code.UNAVAILABLE, "the batch kept colliding with other writers")
     return [
@@ -113,51 +121,69 @@ def _store(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcome
 
 def _insert(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcome]:
     """The transaction: lock and advance the counters, judge, insert, commit."""
-    by_shard = _by_shard(drafts)
-    if any(shard.is_group for shard in by_shard):
-        return _insert_judged(connection, by_shard)
-    rows = {shard: [_row(draft) for draft in group] for shard, group in by_shard.items()}
+    logs = _logs(drafts)
+    if any(shard.is_group for shard in logs):
+        return _insert_judged(connection, logs)
+    births = {
+        draft.key: Birth(shard.number, behind)
+        for shard, group in logs.items()
+        for behind, draft in enumerate(reversed(group))
+        if draft.shard is shard
+    }
+    entries = {
+        shard: [Entry(_row(draft, shard), births[draft.key]) for draft in group]
+        for shard, group in logs.items()
+    }
     return {
-        draft.key: Stored(message_id(start.clock_ms, shard.number, version), start.clock_ms)
-        for shard, start in append_rows(connection, rows, born=True).items()
-        for version, draft in enumerate(by_shard[shard], start.first)
+        draft.key: _stored(start, shard, version)
+        for shard, start in append_entries(connection, entries).items()
+        for version, draft in enumerate(logs[shard], start.first)
+        if draft.shard is shard
     }
 
 
-def _insert_judged(
-    connection: Connection, by_shard: Mapping[Shard, list[Draft]]
-) -> dict[Key, Outcome]:
-    counts = {shard.number: len(group) for shard, group in by_shard.items()}
-    drafts = chain(*by_shard.values())
+def _insert_judged(connection: Connection, logs: Mapping[Shard, list[Draft]]) -> dict[Key, Outcome]:
+    """The same where sends to groups are among them, in two round trips."""
+    counts = {shard.number: len(group) for shard, group in logs.items()}
+    drafts = chain(*logs.values())
     asked = dict.fromkeys((d.receiver, d.sender) for d in drafts if d.speech is not None)
     begin = ["BEGIN", *advance_statements(connection, counts)]
     answers = connection.run([*begin, ask_statement(connection, asked)])
     starts = positions(answers[len(begin) - 1], counts)
     outcomes: dict[Key, Outcome] = {}
+    stored: dict[Key, Stored] = {}
     statements = []
-    for shard, group in by_shard.items():
-        start = starts[shard.number]
+    for shard, group in logs.items():
         if shard.is_group:
-            refused = _judge(connection, group, answers[-1], start, outcomes)
+            refused = _judge(connection, group, answers[-1], starts[shard.number], outcomes)
             if refused:
-                group = [draft for draft in group if draft.key not in outcomes]
+                group[:] = [draft for draft in group if draft.key not in outcomes]
                 statements.append(
                     connection.sql(
                         "UPDATE shard_log SET version = version - %s WHERE shard = %s",
                         (refused, shard.number),
                     )
                 )
+        for version, draft in enumerate(group, starts[shard.number].first):
+            if draft.shard is shard:
+                stored[draft.key] = _stored(starts[shard.number], shard, version)
+    for shard, group in logs.items():
         if not group:
             continue
-        rows = _rows(group, start)
+        rows = [
+            _row(draft, shard)._replace(
+                id=bytes.fromhex(stored[draft.key].id),
+                version=version,
+                send_time=stored[draft.key].send_time,
+            )
+            for version, draft in enumerate(group, starts[shard.number].first)
+        ]
         statements.append(insert_statement(connection, shard, rows))
         if shard.is_group:
             speeches = [draft.speech or Speech() for draft in group]
             statements += store_statements(connection, rows, speeches)
-        for draft, row in zip(group, rows, strict=True):
-            outcomes[draft.key] = Stored(row.id.hex(), row.send_time)
     connection.run([*statements, "COMMIT"])
-    return outcomes
+    return outcomes | stored
 
 
 def _judge(
@@ -182,37 +208,40 @@ def _judge(
     return len(refused)
 
 
-def _by_shard(drafts: Sequence[Draft]) -> dict[Shard, list[Draft]]:
+def _by_shard(drafts: Iterable[Draft]) -> dict[Shard, list[Draft]]:
     groups: dict[Shard, list[Draft]] = {}
     for draft in drafts:
         groups.setdefault(draft.shard, []).append(draft)
     return groups
 
 
-def _row(draft: Draft) -> Row:
-    """The row of a draft that has no place in the log yet."""
+def _logs(drafts: Iterable[Draft]) -> dict[Shard, list[Draft]]:
+    """What each log gets, copies included, in the order of `drafts`."""
+    logs: dict[Shard, list[Draft]] = {}
+    for draft in drafts:
+        logs.setdefault(draft.shard, []).append(draft)
+        if draft.copy:
+            logs.setdefault(draft.copy, []).append(draft)
+    return logs
+
+
+def _row(draft: Draft, shard: Shard) -> Row:
+    """The row of a draft in one of its logs, as far as it is known before it has a place there."""
     return Row(
         id=b"",
         version=0,
         sequence=draft.sequence,
         sender=draft.sender,
         receiver=draft.receiver,
-        shard=draft.bucket,
+        shard=draft.bucket if shard is draft.shard else bucket_of(draft.receiver),
         content=draft.content,
         send_time=0,
         withdraw_time=0,
     )
 
 
-def _rows(drafts: Sequence[Draft], start: Position) -> list[Row]:
-    return [
-        _row(draft)._replace(
-            id=bytes.fromhex(message_id(start.clock_ms, draft.shard.number, version)),
-            version=version,
-            send_time=start.clock_ms,
-        )
-        for version, draft in enumerate(drafts, start.first)
-    ]
+def _stored(start: Position, shard: Shard, version: int) -> Stored:
+    return Stored(message_id(start.clock_ms, shard.number, version), start.clock_ms)
 
 
 def _resolve(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcome]:

@@ -157,6 +157,8 @@ class Appender:
         for waiting, outcome in zip(accepted, outcomes, strict=True):
             if not isinstance(outcome, IMError):
                 grown.add(waiting.draft.shard.number)
+                if waiting.draft.copy:
+                    grown.add(waiting.draft.copy.number)
                 acks += 1
             waiting.answer(outcome)
         if grown:

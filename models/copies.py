@@ -1,17 +1,19 @@
 """Write diffusion: copies rows of a sender's shard into the shards of their receivers.
 
-Idempotent by the unique id: a row that is there is not inserted again, a recall reaches a copy
-once. Rows keep their order: they are read in the order of the source's log and inserted in it.
+Where both lie in one database the append copies (models/append.py); what it left out, and recalls,
+are copied here as well. Idempotent by the unique id: a row that is there is not inserted again, a
+recall reaches a copy once. Rows keep their order: they are read in the order of the source's log
+and inserted in it.
 Dying before COMMIT copies nothing; dying after it makes the next delivery find everything there.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 import pymysql
 import structlog
 from pymysql.constants import ER
 
-from models.log import Row, append_rows, find_by_sequence, insert_statement
+from models.log import Entry, Row, append_entries, find_by_sequence, insert_statement
 from models.mysql import Connection, Database, placeholders
 from models.shards import Shard, bucket_of
 
@@ -21,12 +23,16 @@ COPY_ROWS_MAX = 100
 """Rows of one transaction: sends to the same database wait while it holds the counters."""
 
 
-def copy(database: Database, rows: Mapping[Shard, Sequence[Row]]) -> dict[Shard, list[Row]]:
+def copy(
+    database: Database, rows: Mapping[Shard, Sequence[Row]], beside: Set[bytes] = frozenset()
+) -> dict[Shard, list[Row]]:
     """Make sure that each target shard of `database` holds its rows.
 
-    Returns the targets' new rows, as they lie there; none where some had been copied or recalled
-    before.
+    Those of the ids `beside` were most likely copied when they were sent: they are looked for
+    first. Returns the other targets' new rows, as they lie there; none where some had been copied
+    or recalled before.
     """
+    rows = _without_copied(database, rows, beside)
     rows = {
         shard: [row._replace(shard=bucket_of(row.receiver)) for row in group]
         for shard, group in rows.items()
@@ -38,6 +44,35 @@ def copy(database: Database, rows: Mapping[Shard, Sequence[Row]]) -> dict[Shard,
     return {
         shard: group if len(group) == len(rows[shard]) else [] for shard, group in copied.items()
     }
+
+
+def _without_copied(
+    database: Database, rows: Mapping[Shard, Sequence[Row]], beside: Set[bytes]
+) -> Mapping[Shard, Sequence[Row]]:
+    """Leave out what is there already of `beside`: one round trip if there are any."""
+    sought = {
+        shard: ids
+        for shard, group in rows.items()
+        if (ids := [row.id for row in group if row.id in beside])
+    }
+    if not sought:
+        return rows
+
+    def look(connection: Connection) -> set[bytes]:
+        statements = [
+            connection.sql(
+                f"SELECT id FROM {shard.table} WHERE id IN ({placeholders(len(ids))})", ids
+            )
+            for shard, ids in sought.items()
+        ]
+        return {identifier for found in connection.run(statements) for (identifier,) in found}
+
+    there = database.retried(look)
+    left = {
+        shard: [row for row in group if row.withdraw_time or row.id not in there]
+        for shard, group in rows.items()
+    }
+    return {shard: group for shard, group in left.items() if group}
 
 
 def _portions(rows: Mapping[Shard, Sequence[Row]]) -> Iterator[dict[Shard, list[Row]]]:
@@ -72,7 +107,8 @@ def _insert_all(
     connection: Connection, rows: Mapping[Shard, Sequence[Row]]
 ) -> dict[Shard, list[Row]]:
     """The common case: none of the rows is there yet. One round trip, commit included."""
-    starts = append_rows(connection, rows)
+    entries = {shard: [Entry(row) for row in group] for shard, group in rows.items()}
+    starts = append_entries(connection, entries)
     return {shard: _renumbered(group, starts[shard].first) for shard, group in rows.items()}
 
 

@@ -90,55 +90,78 @@ def insert_statement(connection: Connection, shard: Shard, rows: Sequence[Row]) 
     )
 
 
-def append_rows(
-    connection: Connection, rows: Mapping[Shard, Sequence[Row]], *, born: bool = False
+class Birth(NamedTuple):
+    """Where a transaction stores a row first: `behind` rows before the end of a shard's log."""
+
+    shard: int
+    behind: int
+
+
+class Entry(NamedTuple):
+    """A row to append; of one that is born in this transaction, id and time are worked out."""
+
+    row: Row
+    born: Birth | None = None
+
+
+def append_entries(
+    connection: Connection, entries: Mapping[Shard, Sequence[Entry]]
 ) -> dict[Shard, Position]:
-    """Append rows to logs of one database, in one transaction and one round trip; where they lie.
+    """Append to logs of one database, in one transaction and one round trip; where they lie.
 
     See `append_statements`; 1062 means that some of the rows are there already, and nothing of the
     transaction is.
     """
-    counts = {shard.number: len(group) for shard, group in rows.items()}
+    counts = {shard.number: len(group) for shard, group in entries.items()}
     advanced, ends = advance_statements(connection, counts)
-    inserts = [
-        statement
-        for shard, group in rows.items()
-        for statement in append_statements(connection, shard, group, born=born)
-    ]
+    inserts = append_statements(connection, entries)
     *_, answer, _ = connection.run(["BEGIN", advanced, *inserts, ends, "COMMIT"])
     starts = positions(answer, counts)
-    return {shard: starts[shard.number] for shard in rows}
+    return {shard: starts[shard.number] for shard in entries}
 
 
 def append_statements(
-    connection: Connection, shard: Shard, rows: Sequence[Row], *, born: bool = False
+    connection: Connection, entries: Mapping[Shard, Sequence[Entry]]
 ) -> list[str]:
-    """Statements that insert rows at the end of a log whose counter was moved by `len(rows)`.
+    """Statements that insert at the ends of logs whose counters were moved by that much.
 
-    The versions are worked out by the server, so that nobody waits for an answer while the counter
-    is locked; for rows that are `born` here ids and times as well. Those of `rows` are not used.
+    The versions are worked out by the server, so that nobody waits for an answer while the counters
+    are locked; of rows that are born here ids and times as well. Those of the rows are not used.
     """
-    # Without a counter they become NULL, which is refused.
-    end = connection.sql(
-        "SET @end = (SELECT version FROM shard_log WHERE shard = %s)", [shard.number]
+    return [
+        _ends_statement(connection, [shard.number for shard in entries]),
+        *(_insert_at_end(connection, shard, group) for shard, group in entries.items()),
+    ]
+
+
+def _ends_statement(connection: Connection, numbers: Sequence[int]) -> str:
+    """Sets `@end7` and `@clock7` for shard 7; without a counter to NULL, which no row takes."""
+    columns = ",".join(
+        f"MAX(CASE shard WHEN {n:d} THEN {column} END)"
+        for n in numbers
+        for column in ("version", "clock_ms")
     )
-    if born:
-        end += connection.sql(
-            ", @clock = (SELECT clock_ms FROM shard_log WHERE shard = %s)", [shard.number]
-        )
+    variables = ",".join(f"@end{n:d},@clock{n:d}" for n in numbers)
+    marks = placeholders(len(numbers))
+    return connection.sql(
+        f"SELECT {columns} INTO {variables} FROM shard_log WHERE shard IN ({marks})", numbers
+    )
+
+
+def _insert_at_end(connection: Connection, shard: Shard, entries: Sequence[Entry]) -> str:
     values = []
     args: list[Any] = []
-    for behind, row in zip(reversed(range(len(rows))), rows, strict=True):
-        version = f"@end-{behind}"
+    for behind, (row, born) in zip(reversed(range(len(entries))), entries, strict=True):
+        version = f"@end{shard.number}-{behind}"
         if born:
-            identifier = message_id_sql(shard.number, "@clock", version)
-            values.append(f"({identifier},{version},%s,%s,%s,%s,%s,@clock,0)")
+            clock = f"@clock{born.shard}"
+            identifier = message_id_sql(born.shard, clock, f"@end{born.shard}-{born.behind}")
+            values.append(f"({identifier},{version},%s,%s,%s,%s,%s,{clock},0)")
             args += row[2:7]
         else:
             values.append(f"(%s,{version},%s,%s,%s,%s,%s,%s,%s)")
             args += (row.id, *row[2:])
-    insert = f"INSERT INTO {shard.table} ({COLUMNS}) VALUES {','.join(values)}"
-    return [end, connection.sql(insert, args)]
+    return connection.sql(f"INSERT INTO {shard.table} ({COLUMNS}) VALUES {','.join(values)}", args)
 
 
 def read_forward(

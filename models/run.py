@@ -2,8 +2,9 @@
 
     read        rows above the position, all shards of a database in one round trip, all databases
                 at once, as with copies
-    copy        rows whose receiver lives elsewhere, one transaction and one round trip per target
-                database; what comes directly behind the position of a shard held is as good as read
+    copy        rows whose receiver lives elsewhere and that the append did not copy, one
+                transaction and one round trip per target database; what comes directly behind the
+                position of a shard held is as good as read
     effects     contact list, unread, latest version, downlink: one round trip to Redis
     advance     `delivered` by compare-and-set, a few times a second and at the end
 
@@ -191,19 +192,32 @@ class Run:
         return rows
 
     def _copy(self, rows: dict[Shard, list[Row]]) -> dict[Shard, list[Row]]:
-        """Copy what belongs elsewhere; return by target what is new there, as far as known."""
+        """Copy what belongs elsewhere; return by target what is new there, as far as known.
+
+        What was just read there is there: within a database the append makes the copies.
+        """
         of_user = self._shards.of_user
+        there = {shard: {row.id for row in group} for shard, group in rows.items()}
         by_database: dict[Database, dict[Shard, list[Row]]] = {}
+        beside: set[bytes] = set()
         for shard, group in rows.items():
             if shard.is_group:
                 continue
             for row in group:
                 target = of_user(row.receiver)
-                if target is not shard and of_user(row.sender) is shard:
-                    by_database.setdefault(target.database, {}).setdefault(target, []).append(row)
+                if target is shard or of_user(row.sender) is not shard:
+                    continue
+                if not row.withdraw_time:
+                    if target in there and row.id in there[target]:
+                        continue
+                    if target.database is shard.database:
+                        beside.add(row.id)
+                by_database.setdefault(target.database, {}).setdefault(target, []).append(row)
         self._keep_when_due()
         copied: dict[Shard, list[Row]] = {}
-        jobs = [partial(copy, database, targets) for database, targets in by_database.items()]
+        jobs = [
+            partial(copy, database, targets, beside) for database, targets in by_database.items()
+        ]
         for rows_there in at_once(self._threads, jobs):
             copied |= rows_there
         return copied

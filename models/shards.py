@@ -67,6 +67,11 @@ class ShardMap:
         """Where the user's mailbox lives."""
         return self._by_bucket[bucket_of(user)]
 
+    def copy_beside(self, sender: str, receiver: str) -> Shard | None:
+        """Where a message is copied to, if that is another shard of its database; else None."""
+        source, target = self.of_user(sender), self.of_user(receiver)
+        return target if target is not source and target.database is source.database else None
+
     def of_group(self, group: str) -> Shard:
         """Where the group's log lives, and everything else about it."""
         return self._by_group_bucket[bucket_of(group)]

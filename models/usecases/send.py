@@ -55,14 +55,16 @@ class Sender:
         check_user(request.receiver)
         check_sequence(request.sequence)
         content = check_content(request.content)
+        shards, receiver = self._core.shards, request.receiver
+        speech = copy = None
         if request.type == im_pb2.GROUP:
-            shard = self._core.shards.of_group(request.receiver)
-            bucket = bucket_of(request.receiver)
+            shard, bucket = shards.of_group(receiver), bucket_of(receiver)
             speech = speech_of(content, self._core.settings.group_mention_all)
         else:
-            shard, bucket, speech = self._core.shards.of_user(user), bucket_of(user), None
+            shard, bucket = shards.of_user(user), bucket_of(user)
+            copy = shards.copy_beside(user, receiver)
         draft = Draft(
-            shard, bucket, user, request.receiver, request.sequence, request.content, speech
+            shard, bucket, user, receiver, request.sequence, request.content, speech, copy
         )
         self._appenders[shard.database].submit(draft, done)
 

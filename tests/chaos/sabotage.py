@@ -35,8 +35,8 @@ def _version_outside() -> None:
     """The counter is committed before the rows are inserted, so they may come late."""
 
     def late(*args: Any, **options: Any) -> list[str]:
-        end, insert = append_statements(*args, **options)
-        return [end, "COMMIT", f"DO SLEEP({random.random() * LATE_S})", "BEGIN", insert]
+        ends, *inserts = append_statements(*args, **options)
+        return [ends, "COMMIT", f"DO SLEEP({random.random() * LATE_S})", "BEGIN", *inserts]
 
     models.log.append_statements = late  # type: ignore[attr-defined]
 

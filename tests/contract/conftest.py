@@ -66,6 +66,7 @@ class Chat:
     def __post_init__(self) -> None:
         core = self.core
         self._sequences = map(str, itertools.count())
+        self._woken: set[int] = set()
         self.deliverer = Deliverer(
             core.settings, core.shards, core.redis, core.scripts, core.metrics
         )
@@ -78,23 +79,27 @@ class Chat:
             receiver,
             sequence or next(self._sequences),
             text(body),
+            copy=self.core.shards.copy_beside(sender, receiver),
         )
 
     def send(self, sender: str, receiver: str, body: str = "hi", sequence: str = "") -> Stored:
         """Store one message; the error if it was refused."""
         draft = self.draft(sender, receiver, body, sequence or None)
-        outcome = append(draft.shard.database, [draft])[0]
+        (outcome,) = self.send_batch([draft])
         if isinstance(outcome, IMError):
             raise outcome
         return outcome
 
     def send_batch(self, drafts: list[Draft]) -> list[Outcome]:
-        return append(drafts[0].shard.database, drafts)
+        outcomes = append(drafts[0].shard.database, drafts)
+        self._woken |= {draft.copy.number for draft in drafts if draft.copy}
+        return outcomes
 
     def deliver(self, *users: str) -> None:
-        """Deliver the shards of these users."""
-        shards = [self.core.shards.of_user(user).number for user in users]
-        self._deliver(shards)
+        """Deliver the shards of these users, and those that sends woke beside theirs."""
+        shards = {self.core.shards.of_user(user).number for user in users} | self._woken
+        self._woken = set()
+        self._deliver(sorted(shards))
 
     def deliver_all(self) -> None:
         self._deliver(list(self.core.shards.shards))

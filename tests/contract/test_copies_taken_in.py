@@ -77,12 +77,9 @@ class Delivery:
         self.pubsub.close()
 
 
-@pytest.fixture(params=[(0, 1), (0, 2)], ids=["other database", "other table"])
-def delivery(
-    core: Core, user_in: Callable[[int], str], request: pytest.FixtureRequest
-) -> Iterator[Delivery]:
-    first, second = request.param
-    one = Delivery(core, user_in(first), user_in(second))
+@pytest.fixture
+def delivery(core: Core, user_in: Callable[[int], str]) -> Iterator[Delivery]:
+    one = Delivery(core, user_in(0), user_in(1))  # in two databases
     try:
         yield one
     finally:

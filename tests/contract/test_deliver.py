@@ -263,7 +263,7 @@ def test_the_sweep_finds_what_no_task_was_sent_for(chat: Chat, pair: tuple[str, 
     sender, receiver = pair
     chat.send(sender, receiver)
     shard = chat.core.shards.of_user(sender).number
-    assert chat.deliverer.sweep() == [shard]
+    assert shard in chat.deliverer.sweep()
     chat.deliverer.deliver(chat.deliverer.sweep())
     assert chat.deliverer.sweep() == []
     assert len(mailbox(chat, receiver)) == 1
@@ -289,7 +289,7 @@ def test_a_shard_marked_while_it_is_held_is_looked_at_again(
     chat.send(sender, receiver, "early")
     left = chat.deliverer.deliver([shard])
     assert left == [shard]
-    chat.deliverer.deliver(left)
+    chat.deliver(sender)
     assert [row.id.hex() for row in mailbox(chat, receiver)][-1] == late[0]
     assert chat.deliverer.sweep() == []
 
@@ -357,7 +357,7 @@ def test_a_long_delivery_goes_on_in_the_next_task(
     sender, receiver = pair
     chat.send(sender, receiver)
     monkeypatch.setattr("models.deliver.RUN_MAX_S", 0.0)
-    left = chat.deliverer.deliver([chat.core.shards.of_user(sender).number])
+    left = chat.deliverer.deliver(chat.deliverer.sweep())
     assert chat.core.shards.of_user(receiver).number in left
     monkeypatch.undo()
     chat.deliverer.deliver(left)

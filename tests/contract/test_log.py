@@ -10,7 +10,7 @@ from models.append import Stored
 from models.core import Core
 from models.errors import Code, IMError
 from models.ids import message_id
-from models.log import Row, append_statements, read_forward
+from models.log import Birth, Entry, Row, append_statements, read_forward
 from models.mailbox import sync
 from models.mysql import Connection
 from models.shards import Shard
@@ -202,8 +202,8 @@ def test_without_a_counter_nothing_is_stored(core: Core, user_in: Callable[[int]
     row = Row(b"", 0, "1", sender, user_in(1), 0, b"", 0, 0)
 
     def append(connection: Connection) -> None:
-        connection.execute("SET @end = 1 << 40, @clock = 1 << 40")
-        connection.run(append_statements(connection, shard, [row], born=True))
+        connection.execute("SET @end999 = 1 << 40, @clock999 = 1 << 40")
+        connection.run(append_statements(connection, {shard: [Entry(row, Birth(999, 0))]}))
 
     # Then
     with pytest.raises(pymysql.IntegrityError, match="cannot be null"):
