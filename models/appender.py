@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 BATCH_BYTES_MAX = 1 << 20
 QUEUE_BYTES_MAX = 64 << 20
-GATHER_S = 0.01
+GATHER_S = 0.004
 Done = Callable[[Outcome], None]
 Screen = Callable[[Sequence[Draft]], Sequence[Outcome | None]]
 Appended = Callable[[set[int]], None]
