@@ -97,7 +97,7 @@ def running_platform(folder: Path) -> Iterator[Target]:
         for service in (mariadb, redis):
             stack.callback(service.stop)
             service.start()
-        databases = [mariadb.create_database(f"im_{n}") for n in range(int(knob("DATABASES", 2)))]
+        databases = [mariadb.create_database(f"im_{n}") for n in range(int(knob("DATABASES", 1)))]
         settings = {
             **store_settings(databases, redis.url()),
             "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
