@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import requests
 
@@ -41,14 +41,14 @@ SQL_POOL = 64
 """The best of 8, 16, 32 and 64 (docs/performance-peer.md)."""
 
 
-def rounds(target: Target, wanted: Sequence[str]) -> Iterator[Round]:
-    """What each server shows, round by round, in turns."""
+def rounds(target: Target, wanted: Sequence[str]) -> Rounds:
+    """The rounds to run: each tells what each server showed, in turns."""
     folder = VAR / "bench-peer" / "ejabberd"
     ejabberd = Ejabberd(folder, target.mariadb, sql_pool_size=int(knob("SQL_POOL", SQL_POOL)))
     sides: tuple[Side, ...] = (Peer(ejabberd), Ours(target, os.environ.get("TRANSPORT", "tcp")))
     if only := os.environ.get("SIDE"):
         sides = tuple(side for side in sides if side.name == only)
-    return Rounds(Bench(target.mariadb), sides, wanted).run(int(knob("ROUNDS", 3)))
+    return Rounds(Bench(target.mariadb), sides, wanted)
 
 
 def main() -> int:
@@ -64,8 +64,10 @@ def main() -> int:
         with running_platform(VAR / "bench-peer") as target:
             target.platform.stop()
             try:
-                for each in rounds(target, wanted):
+                turns = rounds(target, wanted)
+                for each in turns.run(int(knob("ROUNDS", 3))):
                     done.append(each)
+                failed = turns.failed
             except FAILURES as error:
                 print(f"failed: {error}", file=sys.stderr)
                 failed = True

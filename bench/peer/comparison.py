@@ -26,10 +26,21 @@ def compare(rounds: Sequence[Round]) -> list[Figure]:
     """All figures of what was measured; ratios of what was on both."""
     return [
         *_as_quick(rounds),
-        *_ratio(rounds, "one-to-one", "highest rate", "msg/s", lambda r: _of(r.one, "rate")),
+        *_ratio(
+            rounds,
+            "one-to-one",
+            f"highest rate{_bound(rounds, lambda r: r.one)}",
+            "msg/s",
+            lambda r: _of(r.one, "rate"),
+        ),
         *_details(rounds, "one-to-one", lambda r: r.one),
         *_ratio(
-            rounds, "group", "deliveries", "per s", lambda r: _of(r.group, "heard_rate"), least=1
+            rounds,
+            "group",
+            f"deliveries{_bound(rounds, lambda r: r.group)}",
+            "per s",
+            lambda r: _of(r.group, "heard_rate"),
+            least=1,
         ),
         *_details(rounds, "group", lambda r: r.group),
         *_ratio(rounds, "idle", "memory for each", "KiB", lambda r: r.idle_kib, most=0.6),
@@ -39,6 +50,12 @@ def compare(rounds: Sequence[Round]) -> list[Figure]:
 
 def _of(tried: Try | None, name: str) -> float | None:
     return None if tried is None else float(getattr(tried, name))
+
+
+def _bound(rounds: Sequence[Round], get: Callable[[Round], Try | None]) -> str:
+    """For the name of figures that are lower bounds: the generator ended a search of ours."""
+    tries = [get(each) for each in rounds if each.side == OURS]
+    return " (ours at least)" if any(tried.limited for tried in tries if tried) else ""
 
 
 def _values(

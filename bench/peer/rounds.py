@@ -1,13 +1,18 @@
 """Rounds: the workloads on one server after the other, each search begun where the last ended."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
+from bench.loader import RunFailed
 from bench.peer.comparison import OURS, PEER, Round
-from bench.peer.search import PUSH_P99_MS_MAX
+from bench.peer.search import Try
 from bench.peer.sides import Side
 from bench.peer.workloads import Bench
+
+T = TypeVar("T")
 
 IDLE, SERIAL, ONE, GROUP = WORKLOADS = ("idle", "serial", "one-to-one", "group")
 QUICK = "one-to-one, as quick"
@@ -28,6 +33,8 @@ class Rounds:
     bench: Bench
     sides: Sequence[Side]
     wanted: Sequence[str]
+    failed: bool = False
+    """Whether something could not be measured: the other workloads and rounds go on."""
     _starts: dict[tuple[str, str], float] = field(default_factory=lambda: dict(START))
     _steps: dict[tuple[str, str], float] = field(default_factory=dict)
     _peer_p99_ms: float = 0.0
@@ -44,29 +51,40 @@ class Rounds:
     def _round(self, side: Side) -> Round:
         done = Round(side.name)
         if IDLE in self.wanted:  # first: memory is that of fresh processes
-            done = replace(done, idle_kib=self.bench.idle(side))
+            done = replace(done, idle_kib=self._tried(lambda: self.bench.idle(side)))
         if SERIAL in self.wanted:
-            done = replace(done, serial_ms=self.bench.serial(side))
+            done = replace(done, serial_ms=self._tried(lambda: self.bench.serial(side)))
         if ONE in self.wanted:
             done = self._one_to_one(side, done)
         if GROUP in self.wanted:
-            best = self.bench.group(side, *self._begin(GROUP, side))
-            self._starts[GROUP, side.name] = best.rate
-            done = replace(done, group=best)
+            done = replace(done, group=self._searched(GROUP, side, self.bench.group))
         return done
 
     def _one_to_one(self, side: Side, done: Round) -> Round:
         """The highest rate, and ours also at a push p99 no worse than the peer's at its highest."""
-        best = self.bench.one_to_one(side, *self._begin(ONE, side), PUSH_P99_MS_MAX)
-        self._starts[ONE, side.name] = best.rate
+        best = self._searched(ONE, side, self.bench.one_to_one)
         done = replace(done, one=best)
         if side.name == PEER:
-            self._peer_p99_ms = best.push_p99_ms
+            self._peer_p99_ms = best.push_p99_ms if best else 0.0
         elif self._peer_p99_ms:
-            quick = self.bench.one_to_one(side, *self._begin(QUICK, side), self._peer_p99_ms)
-            self._starts[QUICK, side.name] = quick.rate
-            done = replace(done, one_as_quick=quick)
+            as_quick = partial(self.bench.one_to_one, push_p99_ms=self._peer_p99_ms)
+            done = replace(done, one_as_quick=self._searched(QUICK, side, as_quick))
         return done
+
+    def _searched(self, workload: str, side: Side, search: Callable[..., Try]) -> Try | None:
+        """The search's end, where the next one of its kind begins."""
+        best = self._tried(lambda: search(side, *self._begin(workload, side)))
+        if best:
+            self._starts[workload, side.name] = best.rate
+        return best
+
+    def _tried(self, work: Callable[[], T]) -> T | None:
+        try:
+            return work()
+        except RunFailed as error:
+            print(f"  failed: {error}", file=sys.stderr, flush=True)
+            self.failed = True
+            return None
 
     def _begin(self, workload: str, side: Side) -> tuple[float, float]:
         """Where a search begins, and its first step: a large one the first time."""

@@ -1,7 +1,7 @@
 """The highest rate a server sustains, found by trying rates."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.loader import GeneratorLimited
@@ -20,6 +20,7 @@ class Try:
     rate: float
     sustained: bool
     limited: str = ""  # why it is the generator that was measured; empty: it was the server
+    """Of the best: why it is a lower bound."""
     push_p50_ms: float = 0.0
     push_p99_ms: float = 0.0
     heard_rate: float = 0.0
@@ -58,14 +59,18 @@ def limited_by(report: Mapping[str, Any]) -> str:
     return bottleneck(report, report["machine_share"]) or ""
 
 
-def check_limited(best: Try | None, tries: Sequence[Try], close: float) -> None:
-    """Raise `GeneratorLimited` where the generator, and not the server, ended the search.
+def settled(best: Try | None, tries: Sequence[Try], close: float) -> Try | None:
+    """The best try; `limited` where the generator, and not the server, ended the search.
 
-    So it did where one of its own limits lies within the factor `close` of the best rate.
+    So it did where one of its own limits lies within the factor `close` of the best rate, which is
+    then a lower bound. Raises `GeneratorLimited` where no rate held for it.
     """
     for tried in sorted((tried for tried in tries if tried.limited), key=lambda one: one.rate):
-        if best is None or tried.rate <= close * best.rate:
+        if best is None:
             raise GeneratorLimited(f"figures withheld at {tried.rate:,.0f} msg/s: {tried.limited}")
+        if tried.rate <= close * best.rate:
+            return replace(best, limited=f"at {tried.rate:,.0f} msg/s {tried.limited}")
+    return best
 
 
 def highest(probe: Callable[[float], Try], start: float, step: float, close: float) -> Try | None:

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import procs
+from bench.loader import GeneratorLimited
+from bench.peer.comparison import PEER
 from bench.peer.generator import Generator
 from bench.peer.search import (
     PUSH_P99_MS_MAX,
     Terms,
     Try,
-    check_limited,
     faults,
     highest,
     limited_by,
+    settled,
 )
 from bench.peer.sides import Side
 from bench.scenarios import RunFailed, knob, users
@@ -71,7 +73,7 @@ class Bench:
     def _search(
         self, side: Side, party: dict[str, Any], terms: Terms, start: float, step: float
     ) -> Try:
-        """Raises `GeneratorLimited` where the best rate is the generator's and not the server's."""
+        """The best rate of ours may be a lower bound; raises `GeneratorLimited` where theirs is."""
         tries: list[Try] = []
         close = knob("CLOSE", CLOSE)
         with connected(party) as generator:
@@ -85,9 +87,11 @@ class Bench:
             else:
                 generator.do("offer", {"rate": start / 2, "warmup_s": 0, "duration_s": FIRST_S})
                 best = highest(probe, start, step, close)
-        check_limited(best, tries, close)
+        best = settled(best, tries, close)
         if best is None:
             raise RunFailed(f"{side.name} sustained no rate")
+        if best.limited and side.name == PEER:  # a lower bound of theirs would flatter ours
+            raise GeneratorLimited(f"{side.name}: figures withheld, {best.limited}")
         return best
 
     def _try(self, side: Side, generator: Generator, rate: float, terms: Terms) -> Try:

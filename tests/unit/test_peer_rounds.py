@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bench.loader import RunFailed
 from bench.peer.comparison import OURS, PEER
 from bench.peer.rounds import FIRST_STEP, NEXT_STEP, ONE, START, Rounds
 from bench.peer.search import PUSH_P99_MS_MAX, Try
@@ -84,3 +85,30 @@ def test_rounds_take_turns_and_searches_go_on_where_they_were() -> None:
         (PEER, False),
         (OURS, True),
     ] * 2
+
+
+class Failing(Known):
+    """The peer sustains nothing in the first round."""
+
+    def one_to_one(
+        self, side: Side, start: float, step: float, push_p99_ms: float = PUSH_P99_MS_MAX
+    ) -> Try:
+        best = super().one_to_one(side, start, step, push_p99_ms)
+        if len(self.asked) == 1:
+            raise RunFailed("sustained no rate")
+        return best
+
+
+def test_what_cannot_be_measured_leaves_the_other_rounds() -> None:
+    # Given
+    bench = Failing.__new__(Failing)
+    object.__setattr__(bench, "asked", [])
+    rounds = Rounds(bench, [Named(PEER, []), Named(OURS, [])], [ONE])
+
+    # When
+    done = list(rounds.run(2))
+
+    # Then: it is said, and without the peer's p99 ours is not asked for it
+    assert rounds.failed
+    assert [each.one is not None for each in done] == [False, True, True, True]
+    assert [each.one_as_quick is not None for each in done] == [False, False, False, True]

@@ -1,5 +1,6 @@
 """The comparison's search for the highest rate, its verdict on one rate, and its ratios."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from bench.loader import GeneratorLimited
 from bench.peer.comparison import OURS, PEER, Round, compare
 from bench.peer.ejabberd import statements
-from bench.peer.search import Terms, Try, check_limited, faults, highest, limited_by
+from bench.peer.search import Terms, Try, faults, highest, limited_by, settled
 
 GOOD: dict[str, Any] = {
     "cut_short": False,
@@ -79,7 +80,7 @@ def test_sends_may_be_late_where_the_server_has_the_processors() -> None:
 
 
 @pytest.mark.parametrize("generator", [1030.0, 1100.0, 5000.0])
-def test_a_rate_that_the_generator_ended_is_none(generator: float) -> None:
+def test_a_rate_that_the_generator_ended_is_a_lower_bound(generator: float) -> None:
     # Given a server that sustains 1,000 a second, and a generator that reaches so much
     tries = []
 
@@ -90,12 +91,15 @@ def test_a_rate_that_the_generator_ended_is_none(generator: float) -> None:
 
     # When the search begins low enough for the server to end it, then so it did
     best = highest(probe, 900, 1.03, 1.05)
-    check_limited(best, tries, 1.05)
+    assert best is not None
+    assert settled(best, tries, 1.05) == best
 
-    # When the generator gets in before the server, then there is no figure
-    for tried in (best, None):
-        with pytest.raises(GeneratorLimited, match="withheld at 1,010"):
-            check_limited(tried, [*tries, Try(1010, sustained=False, limited="busy")], 1.05)
+    # When the generator gets in before the server, then it is a lower bound, or nothing at all
+    tries.append(Try(1010, sustained=False, limited="busy"))
+    bound = settled(best, tries, 1.05)
+    assert bound == replace(best, limited="at 1,010 msg/s busy")
+    with pytest.raises(GeneratorLimited, match="withheld at 1,010"):
+        settled(None, tries, 1.05)
 
 
 def test_terms_may_ask_for_quicker_pushes() -> None:
@@ -138,3 +142,12 @@ def test_ratios_are_those_of_the_medians_of_all_rounds() -> None:
 def test_a_schema_is_cut_into_statements() -> None:
     script = "-- a; comment\nCREATE TABLE a (\n  b int\n);\n\nCREATE INDEX i ON a(b);\n-- end\n"
     assert statements(script) == ["CREATE TABLE a (\n  b int\n)", "CREATE INDEX i ON a(b)"]
+
+
+def test_lower_bounds_of_ours_are_called_so() -> None:
+    rounds = [
+        Round(PEER, group=Try(400, sustained=True, heard_rate=40_000)),
+        Round(OURS, group=Try(4000, sustained=True, heard_rate=400_000, limited="busy")),
+    ]
+    figures = {each.name: each for each in compare(rounds)}
+    assert figures["deliveries (ours at least): ratio"].value == pytest.approx(10)
