@@ -9,7 +9,7 @@ after it the rows are stored, the senders repeat with the same sequence and get 
 and the sweep delivers. A send to a group is judged inside the transaction (models/groupsend.py).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -53,12 +53,17 @@ class Draft:
     sequence: str
     content: bytes
     speech: Speech | None = None  # to a group
-    copy: Shard | None = None
+    copy_to: Shard | None = None
     """Of the receiver's mailbox, where that is another one of the same database."""
 
     @property
     def key(self) -> Key:
         return (self.shard.number, self.sender, self.sequence)
+
+    @property
+    def size(self) -> int:
+        """Bytes of content on the way to the database."""
+        return len(self.content) * (2 if self.copy_to else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +93,10 @@ def append(database: Database, drafts: Sequence[Draft]) -> list[Outcome]:
             conflicts.add(index)
     pending = list(firsts.values())
     for _ in range(DUPLICATE_ROUNDS_MAX):
-        answered = database.retried(partial(_store, drafts=pending))
+        answered, pending = database.retried(partial(_store, drafts=pending))
         outcomes.update(answered)
-        pending = [draft for draft in pending if draft.key not in answered]
         if not pending:
             break
-        if not answered:  # what is taken is taken where a copy goes: left to the delivery
-            pending = [replace(draft, copy=None) for draft in pending]
     else:
         raise IMError(Code.UNAVAILABLE, "the batch kept colliding with other writers")
     return [
@@ -108,15 +110,25 @@ def stored_before(database: Database, drafts: Sequence[Draft]) -> dict[Key, Outc
     return database.retried(partial(_resolve, drafts=drafts))
 
 
-def _store(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcome]:
-    """Outcomes of all drafts; or, where some were stored before, of those and nothing inserted."""
+def _store(
+    connection: Connection, drafts: Sequence[Draft]
+) -> tuple[dict[Key, Outcome], list[Draft]]:
+    """Outcomes, and what is to be tried again: where rows were there before, nothing is stored."""
     try:
-        return _insert(connection, drafts)
+        return _insert(connection, drafts), []
     except pymysql.IntegrityError as error:
         if error.args[0] != ER.DUP_ENTRY:
             raise
-        connection.execute("ROLLBACK")
-        return _resolve(connection, drafts)
+    connection.execute("ROLLBACK")
+    outcomes = _resolve(connection, drafts)
+    left = [draft for draft in drafts if draft.key not in outcomes]
+    taken = _taken_at_receivers(connection, left)
+    outcomes.update({key: _conflict() for key, same in taken.items() if not same})
+    return outcomes, [
+        replace(draft, copy_to=None) if draft.key in taken else draft
+        for draft in left
+        if draft.key not in outcomes
+    ]
 
 
 def _insert(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcome]:
@@ -220,8 +232,8 @@ def _logs(drafts: Iterable[Draft]) -> dict[Shard, list[Draft]]:
     logs: dict[Shard, list[Draft]] = {}
     for draft in drafts:
         logs.setdefault(draft.shard, []).append(draft)
-        if draft.copy:
-            logs.setdefault(draft.copy, []).append(draft)
+        if draft.copy_to:
+            logs.setdefault(draft.copy_to, []).append(draft)
     return logs
 
 
@@ -246,19 +258,37 @@ def _stored(start: Position, shard: Shard, version: int) -> Stored:
 
 def _resolve(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcome]:
     """Outcomes of the drafts that are stored already."""
-    groups = _by_shard(drafts)
-    outcomes: dict[Key, Outcome] = {}
+    return {
+        draft.key: Stored(row.id.hex(), row.send_time) if same else _conflict()
+        for draft, row, same in _earlier(connection, _by_shard(drafts))
+    }
+
+
+def _taken_at_receivers(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, bool]:
+    """Drafts whose sequence is taken where their copy goes; whether by the same message.
+
+    So it is when the sender's table lost rows that are still at the receivers', and they are sent
+    again: those are stored, and not copied once more.
+    """
+    targets: dict[Shard, list[Draft]] = {}
+    for draft in drafts:
+        if draft.copy_to:
+            targets.setdefault(draft.copy_to, []).append(draft)
+    return {draft.key: same for draft, _, same in _earlier(connection, targets)}
+
+
+def _earlier(
+    connection: Connection, groups: Mapping[Shard, Sequence[Draft]]
+) -> Iterator[tuple[Draft, Row, bool]]:
+    """Rows of these shards that have the sequence of a draft, and whether they say the same."""
     for shard, group in groups.items():
         found = find_by_sequence(connection, shard, [(d.sender, d.sequence) for d in group])
         for draft in group:
-            row = found.get((draft.sender, draft.sequence))
-            if row is None:
-                continue
-            same = row.receiver == draft.receiver and (
-                row.withdraw_time > 0 or _same(draft, row.receiver, row.content)
-            )
-            outcomes[draft.key] = Stored(row.id.hex(), row.send_time) if same else _conflict()
-    return outcomes
+            if row := found.get((draft.sender, draft.sequence)):
+                same = row.receiver == draft.receiver and (
+                    row.withdraw_time > 0 or _same(draft, row.receiver, row.content)
+                )
+                yield draft, row, same
 
 
 def _same(draft: Draft, receiver: str, content: bytes) -> bool:

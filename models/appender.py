@@ -84,7 +84,7 @@ class Appender:
         """Queue a send; `done` gets its outcome. Raises OVERLOADED when too many wait."""
         if self._queue.qsize() >= self._queue_max or self._queued_bytes > QUEUE_BYTES_MAX:
             raise IMError(Code.OVERLOADED, "too many sends are waiting", retry_after_ms=1000)
-        self._queued_bytes += len(draft.content)
+        self._queued_bytes += draft.size
         self._queue.put(_Waiting(draft, done))
 
     def waiting(self) -> int:
@@ -111,7 +111,7 @@ class Appender:
                     closing = True
                     break
                 batch.append(item)
-                size += len(item.draft.content)
+                size += item.draft.size
                 if len(batch) >= self._batch_max or size >= BATCH_BYTES_MAX:
                     break
                 try:
@@ -157,8 +157,8 @@ class Appender:
         for waiting, outcome in zip(accepted, outcomes, strict=True):
             if not isinstance(outcome, IMError):
                 grown.add(waiting.draft.shard.number)
-                if waiting.draft.copy:
-                    grown.add(waiting.draft.copy.number)
+                if waiting.draft.copy_to:
+                    grown.add(waiting.draft.copy_to.number)
                 acks += 1
             waiting.answer(outcome)
         if grown:

@@ -106,8 +106,6 @@ class Blacklist:
 
         One round trip more when block lists have changed since it was remembered whom they hold.
         """
-        if not pairs:
-            return []
         epoch, *members = replies
         if epoch is None:
             asked, members = (), []

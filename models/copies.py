@@ -24,15 +24,15 @@ COPY_ROWS_MAX = 100
 
 
 def copy(
-    database: Database, rows: Mapping[Shard, Sequence[Row]], beside: Set[bytes] = frozenset()
+    database: Database, rows: Mapping[Shard, Sequence[Row]], likely_there: Set[bytes] = frozenset()
 ) -> dict[Shard, list[Row]]:
     """Make sure that each target shard of `database` holds its rows.
 
-    Those of the ids `beside` were most likely copied when they were sent: they are looked for
-    first. Returns the other targets' new rows, as they lie there; none where some had been copied
-    or recalled before.
+    Those of the ids `likely_there` were most likely copied when they were sent: they are looked for
+    first, and a target that has all of its rows is left out of the answer. Of the others it holds
+    the new rows, as they lie there; none where some had been copied or recalled before.
     """
-    rows = _without_copied(database, rows, beside)
+    rows = _without_copied(database, rows, likely_there)
     rows = {
         shard: [row._replace(shard=bucket_of(row.receiver)) for row in group]
         for shard, group in rows.items()
@@ -47,13 +47,13 @@ def copy(
 
 
 def _without_copied(
-    database: Database, rows: Mapping[Shard, Sequence[Row]], beside: Set[bytes]
+    database: Database, rows: Mapping[Shard, Sequence[Row]], likely_there: Set[bytes]
 ) -> Mapping[Shard, Sequence[Row]]:
-    """Leave out what is there already of `beside`: one round trip if there are any."""
+    """Leave out those that are there already: one round trip if there may be any."""
     sought = {
         shard: ids
         for shard, group in rows.items()
-        if (ids := [row.id for row in group if row.id in beside])
+        if (ids := [row.id for row in group if row.id in likely_there])
     }
     if not sought:
         return rows

@@ -2,7 +2,8 @@
 
 Design: DESIGN.md, "The log". A delivery takes up some shards and goes on in passes until nothing is
 left of them, nor of the shards it copied into (models/run.py); then it listens for a moment, in
-case more is sent (models/listener.py).
+case more is sent (models/listener.py). Copies that were stored with their message wake their shard
+themselves.
 """
 
 import time

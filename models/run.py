@@ -194,12 +194,13 @@ class Run:
     def _copy(self, rows: dict[Shard, list[Row]]) -> dict[Shard, list[Row]]:
         """Copy what belongs elsewhere; return by target what is new there, as far as known.
 
-        What was just read there is there: within a database the append makes the copies.
+        Within a database the append made the copies: what was just read there is there, and what
+        was not (somebody else holds that shard, or this is a repetition) is looked for.
         """
         of_user = self._shards.of_user
         there = {shard: {row.id for row in group} for shard, group in rows.items()}
         by_database: dict[Database, dict[Shard, list[Row]]] = {}
-        beside: set[bytes] = set()
+        likely_there: set[bytes] = set()
         for shard, group in rows.items():
             if shard.is_group:
                 continue
@@ -211,15 +212,19 @@ class Run:
                     if target in there and row.id in there[target]:
                         continue
                     if target.database is shard.database:
-                        beside.add(row.id)
+                        likely_there.add(row.id)
                 by_database.setdefault(target.database, {}).setdefault(target, []).append(row)
         self._keep_when_due()
         copied: dict[Shard, list[Row]] = {}
         jobs = [
-            partial(copy, database, targets, beside) for database, targets in by_database.items()
+            partial(copy, database, targets, likely_there)
+            for database, targets in by_database.items()
         ]
         for rows_there in at_once(self._threads, jobs):
             copied |= rows_there
+        found = {target.number for targets in by_database.values() for target in targets}
+        found -= {target.number for target in copied}
+        self._active |= found & self.held  # stored behind our reading of that log
         return copied
 
     def _take_in(

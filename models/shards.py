@@ -67,7 +67,7 @@ class ShardMap:
         """Where the user's mailbox lives."""
         return self._by_bucket[bucket_of(user)]
 
-    def copy_beside(self, sender: str, receiver: str) -> Shard | None:
+    def copy_to(self, sender: str, receiver: str) -> Shard | None:
         """Where a message is copied to, if that is another shard of its database; else None."""
         source, target = self.of_user(sender), self.of_user(receiver)
         return target if target is not source and target.database is source.database else None

@@ -56,15 +56,15 @@ class Sender:
         check_sequence(request.sequence)
         content = check_content(request.content)
         shards, receiver = self._core.shards, request.receiver
-        speech = copy = None
+        speech = copy_to = None
         if request.type == im_pb2.GROUP:
             shard, bucket = shards.of_group(receiver), bucket_of(receiver)
             speech = speech_of(content, self._core.settings.group_mention_all)
         else:
             shard, bucket = shards.of_user(user), bucket_of(user)
-            copy = shards.copy_beside(user, receiver)
+            copy_to = shards.copy_to(user, receiver)
         draft = Draft(
-            shard, bucket, user, receiver, request.sequence, request.content, speech, copy
+            shard, bucket, user, receiver, request.sequence, request.content, speech, copy_to
         )
         self._appenders[shard.database].submit(draft, done)
 
@@ -107,6 +107,8 @@ class Sender:
     ) -> tuple[list[int], list[bool | None]]:
         """What the rate says of senders and block lists say of pairs: in one round trip."""
         rate, blacklist = self._core.send_rate, self._core.blacklist
+        if not pairs:
+            return rate.refused(senders), []
         taken, asked = 0, []
 
         def queue(pipe: Any) -> None:

@@ -62,6 +62,8 @@ class Chat:
 
     A repetition starts from the positions before it, as if `delivered` had never been moved.
     """
+    beside: bool = True
+    """Whether copies within a database are stored with the message, as processes do it."""
 
     def __post_init__(self) -> None:
         core = self.core
@@ -79,7 +81,7 @@ class Chat:
             receiver,
             sequence or next(self._sequences),
             text(body),
-            copy=self.core.shards.copy_beside(sender, receiver),
+            copy_to=self.core.shards.copy_to(sender, receiver) if self.beside else None,
         )
 
     def send(self, sender: str, receiver: str, body: str = "hi", sequence: str = "") -> Stored:
@@ -92,7 +94,7 @@ class Chat:
 
     def send_batch(self, drafts: list[Draft]) -> list[Outcome]:
         outcomes = append(drafts[0].shard.database, drafts)
-        self._woken |= {draft.copy.number for draft in drafts if draft.copy}
+        self._woken |= {draft.copy_to.number for draft in drafts if draft.copy_to}
         return outcomes
 
     def deliver(self, *users: str) -> None:

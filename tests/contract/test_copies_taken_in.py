@@ -26,7 +26,7 @@ class Delivery:
     def __init__(self, core: Core, sender: str, receiver: str) -> None:
         self.core = core
         self.sender, self.receiver = sender, receiver
-        self.chat = Chat(core)
+        self.chat = Chat(core, beside=False)
         self.source, self.target = (core.shards.of_user(user) for user in (sender, receiver))
         for user in (sender, receiver):
             core.contacts.entries(user)
@@ -77,9 +77,12 @@ class Delivery:
         self.pubsub.close()
 
 
-@pytest.fixture
-def delivery(core: Core, user_in: Callable[[int], str]) -> Iterator[Delivery]:
-    one = Delivery(core, user_in(0), user_in(1))  # in two databases
+@pytest.fixture(params=[(0, 1), (0, 2)], ids=["other database", "other table"])
+def delivery(
+    core: Core, user_in: Callable[[int], str], request: pytest.FixtureRequest
+) -> Iterator[Delivery]:
+    first, second = request.param
+    one = Delivery(core, user_in(first), user_in(second))
     try:
         yield one
     finally:
