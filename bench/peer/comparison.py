@@ -29,18 +29,20 @@ def compare(rounds: Sequence[Round]) -> list[Figure]:
         *_ratio(
             rounds,
             "one-to-one",
-            f"highest rate{_bound(rounds, lambda r: r.one)}",
+            "highest rate",
             "msg/s",
             lambda r: _of(r.one, "rate"),
+            bound=_bound(rounds, lambda r: r.one),
         ),
         *_details(rounds, "one-to-one", lambda r: r.one),
         *_ratio(
             rounds,
             "group",
-            f"deliveries{_bound(rounds, lambda r: r.group)}",
+            "deliveries",
             "per s",
             lambda r: _of(r.group, "heard_rate"),
             least=1,
+            bound=_bound(rounds, lambda r: r.group),
         ),
         *_details(rounds, "group", lambda r: r.group),
         *_ratio(rounds, "idle", "memory for each", "KiB", lambda r: r.idle_kib, most=0.6),
@@ -53,9 +55,9 @@ def _of(tried: Try | None, name: str) -> float | None:
 
 
 def _bound(rounds: Sequence[Round], get: Callable[[Round], Try | None]) -> str:
-    """For the name of figures that are lower bounds: the generator ended a search of ours."""
+    """For the names of figures that are lower bounds: the generator ended a search of ours."""
     tries = [get(each) for each in rounds if each.side == OURS]
-    return " (ours at least)" if any(tried.limited for tried in tries if tried) else ""
+    return ", at least" if any(tried.limited for tried in tries if tried) else ""
 
 
 def _values(
@@ -74,16 +76,18 @@ def _ratio(
     *,
     most: float | None = None,
     least: float | None = None,
+    bound: str = "",
 ) -> list[Figure]:
-    """The medians, and ours in shares of theirs."""
+    """The medians, and ours in shares of theirs; `bound` where ours is one."""
     values = {side: _values(rounds, side, get) for side in (OURS, PEER)}
     medians = {side: statistics.median(each) for side, each in values.items() if each}
     figures = [
-        Figure(scenario, f"{name}, {side}", median, unit) for side, median in medians.items()
+        Figure(scenario, f"{name}, {side}{bound if side == OURS else ''}", median, unit)
+        for side, median in medians.items()
     ]
     if len(medians) == len(values):
         ratio = medians[OURS] / medians[PEER]
-        figures.append(Figure(scenario, f"{name}: ratio", ratio, "", most=most, least=least))
+        figures.append(Figure(scenario, f"{name}: ratio{bound}", ratio, "", most=most, least=least))
     return figures
 
 

@@ -150,4 +150,6 @@ def test_lower_bounds_of_ours_are_called_so() -> None:
         Round(OURS, group=Try(4000, sustained=True, heard_rate=400_000, limited="busy")),
     ]
     figures = {each.name: each for each in compare(rounds)}
-    assert figures["deliveries (ours at least): ratio"].value == pytest.approx(10)
+    assert figures["deliveries: ratio, at least"].value == pytest.approx(10)
+    assert figures["deliveries, ours, at least"].value == 400_000
+    assert figures["deliveries, ejabberd"].value == 40_000
