@@ -118,8 +118,8 @@ def test_who_comes_back_into_a_group_keeps_what_was_here(phones: Phones) -> None
     # When they come back, then what they had stays, though the server shows it no more
     _come_back(member)
     phones.wait(member, lambda e: isinstance(e, MessageEvent) and e.message.text == "after")
-    member.drop_link()
-    wait_until(lambda: member.online)
+    _go_away(member)
+    _come_back(member)
     assert _history(member, target) == ["before", "after"]
     # When the conversation is deleted then, that goes too
     member.delete_conversation(target)
