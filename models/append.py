@@ -61,9 +61,14 @@ class Draft:
         return (self.shard.number, self.sender, self.sequence)
 
     @property
+    def logs(self) -> tuple[Shard, ...]:
+        """The shards it is stored in."""
+        return (self.shard, self.copy_to) if self.copy_to else (self.shard,)
+
+    @property
     def size(self) -> int:
         """Bytes of content on the way to the database."""
-        return len(self.content) * (2 if self.copy_to else 1)
+        return len(self.content) * len(self.logs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,7 @@ def _store(
 
 def _insert(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outcome]:
     """The transaction: lock and advance the counters, judge, insert, commit."""
-    logs = _logs(drafts)
+    logs = _grouped((shard, draft) for draft in drafts for shard in draft.logs)
     if any(shard.is_group for shard in logs):
         return _insert_judged(connection, logs)
     births = {
@@ -220,21 +225,11 @@ def _judge(
     return len(refused)
 
 
-def _by_shard(drafts: Iterable[Draft]) -> dict[Shard, list[Draft]]:
+def _grouped(places: Iterable[tuple[Shard, Draft]]) -> dict[Shard, list[Draft]]:
     groups: dict[Shard, list[Draft]] = {}
-    for draft in drafts:
-        groups.setdefault(draft.shard, []).append(draft)
+    for shard, draft in places:
+        groups.setdefault(shard, []).append(draft)
     return groups
-
-
-def _logs(drafts: Iterable[Draft]) -> dict[Shard, list[Draft]]:
-    """What each log gets, copies included, in the order of `drafts`."""
-    logs: dict[Shard, list[Draft]] = {}
-    for draft in drafts:
-        logs.setdefault(draft.shard, []).append(draft)
-        if draft.copy_to:
-            logs.setdefault(draft.copy_to, []).append(draft)
-    return logs
 
 
 def _row(draft: Draft, shard: Shard) -> Row:
@@ -260,7 +255,7 @@ def _resolve(connection: Connection, drafts: Sequence[Draft]) -> dict[Key, Outco
     """Outcomes of the drafts that are stored already."""
     return {
         draft.key: Stored(row.id.hex(), row.send_time) if same else _conflict()
-        for draft, row, same in _earlier(connection, _by_shard(drafts))
+        for draft, row, same in _earlier(connection, [(draft.shard, draft) for draft in drafts])
     }
 
 
@@ -270,18 +265,15 @@ def _taken_at_receivers(connection: Connection, drafts: Sequence[Draft]) -> dict
     So it is when the sender's table lost rows that are still at the receivers', and they are sent
     again: those are stored, and not copied once more.
     """
-    targets: dict[Shard, list[Draft]] = {}
-    for draft in drafts:
-        if draft.copy_to:
-            targets.setdefault(draft.copy_to, []).append(draft)
-    return {draft.key: same for draft, _, same in _earlier(connection, targets)}
+    places = [(draft.copy_to, draft) for draft in drafts if draft.copy_to]
+    return {draft.key: same for draft, _, same in _earlier(connection, places)}
 
 
 def _earlier(
-    connection: Connection, groups: Mapping[Shard, Sequence[Draft]]
+    connection: Connection, places: Iterable[tuple[Shard, Draft]]
 ) -> Iterator[tuple[Draft, Row, bool]]:
-    """Rows of these shards that have the sequence of a draft, and whether they say the same."""
-    for shard, group in groups.items():
+    """Rows there that have the sequence of their draft, and whether they say the same."""
+    for shard, group in _grouped(places).items():
         found = find_by_sequence(connection, shard, [(d.sender, d.sequence) for d in group])
         for draft in group:
             if row := found.get((draft.sender, draft.sequence)):

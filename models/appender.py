@@ -152,13 +152,11 @@ class Appender:
         self._metrics.batch_messages.observe(len(accepted))
         self._metrics.append_seconds.observe(monotonic() - started)
         busy = not self._queue.empty()
-        grown = set()
+        grown: set[int] = set()
         acks = 0
         for waiting, outcome in zip(accepted, outcomes, strict=True):
             if not isinstance(outcome, IMError):
-                grown.add(waiting.draft.shard.number)
-                if waiting.draft.copy_to:
-                    grown.add(waiting.draft.copy_to.number)
+                grown.update(shard.number for shard in waiting.draft.logs)
                 acks += 1
             waiting.answer(outcome)
         if grown:

@@ -198,7 +198,7 @@ class Run:
         was not (somebody else holds that shard, or this is a repetition) is looked for.
         """
         of_user = self._shards.of_user
-        there = {shard: {row.id for row in group} for shard, group in rows.items()}
+        there = {s: {row.id for row in group} for s, group in rows.items() if not s.is_group}
         by_database: dict[Database, dict[Shard, list[Row]]] = {}
         likely_there: set[bytes] = set()
         for shard, group in rows.items():
@@ -209,7 +209,7 @@ class Run:
                 if target is shard or of_user(row.sender) is not shard:
                     continue
                 if not row.withdraw_time:
-                    if target in there and row.id in there[target]:
+                    if row.id in there.get(target, ()):
                         continue
                     if target.database is shard.database:
                         likely_there.add(row.id)
