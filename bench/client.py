@@ -101,10 +101,18 @@ class Clients:
     def closed(self, client: Client, why: str) -> None:
         self.release(client)
         if self.returns:
-            self.opened -= client.state is State.OPEN
-            self.later(random.uniform(0, 2 * RETRY_S), client.connect)
+            self._come_again(client, random.uniform(0, 2 * RETRY_S))
         else:
             self.failures.append(f"connection {client.index}: {why}")
+
+    def put_off(self, client: Client, delay_s: float) -> None:
+        """The server has no room yet and said when to come again; it is about to be closed."""
+        self.release(client)
+        self._come_again(client, delay_s)
+
+    def _come_again(self, client: Client, delay_s: float) -> None:
+        self.opened -= client.state is State.OPEN
+        self.later(delay_s, client.connect)
 
     def open_until(self, count: int, timeout_s: float) -> None:
         """Connect and authenticate until `count` are open; raise `ClientError` on any failure."""

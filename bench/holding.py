@@ -52,11 +52,15 @@ def _hold(
         connected_s = time.monotonic() - started_s
         after_bytes = procs.settled_rss_bytes(pids, SETTLE_TIMEOUT_S)
     each_kib = (after_bytes - before_bytes) / (count - FIRST) / 1024
-    return [
+    figures = [
         Figure("idle", f"{transport} connections", count, "", least=10000),
         Figure("idle", f"{transport} memory for each", each_kib, "KiB", most=most_kib),
-        Figure("idle", f"{transport} opened", (count - FIRST) / connected_s, "per s"),
     ]
+    if transport != "comet":  # nobody says when a poll has begun
+        figures.append(
+            Figure("idle", f"{transport} opened", (count - FIRST) / connected_s, "per s")
+        )
+    return figures
 
 
 def transports(target: Target) -> list[Figure]:

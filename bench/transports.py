@@ -125,7 +125,13 @@ class CometClient(Client):
         self._clients.later(TAKEN_S, self.opened)
 
     def read(self, data: bytes) -> None:
-        self.close(f"answered: {data[:80]!r}")
+        answer = im_pb2.CometResponse.FromString(data.partition(b"\r\n\r\n")[2])
+        if answer.error.retry_after_ms:
+            self._clients.put_off(self, answer.error.retry_after_ms / 1000)
+            self.state = State.CLOSED
+            self.sock.close()
+        else:
+            self.close(f"answered: {data[:80]!r}")
 
 
 TRANSPORTS: dict[str, type[Client]] = {

@@ -1,5 +1,7 @@
 """Who may come in: so many connections per process and address, so many logins per second.
 
+Polls begin in the same turns as logins, which spares Redis a crowd of them.
+
 Counts are this process' own, so they cost nothing; what all processes share is HAProxy's to count.
 """
 
@@ -16,7 +18,7 @@ from models.errors import Code, IMError
 from models.metrics import Metrics
 from models.settings import Settings
 
-LOGINS_AT_ONCE = 64
+AT_ONCE = 64
 LOGINS_WAITING_MAX = 256
 MIN_WAIT_S = 0.2
 JITTER_S = 0.1
@@ -35,9 +37,9 @@ class Admission:
         self._count = 0
         self._tokens = self._burst
         self._filled_at = time.monotonic()
-        self._slots = Semaphore(LOGINS_AT_ONCE)
-        self._waiting = 0  # for one of those
-        self._next_turn = 0.0  # of a login that is told to come back
+        self._slots = Semaphore(AT_ONCE)
+        self._waiting = 0  # logins, for one of those
+        self._next_turn = 0.0  # of who is told to come back
         self.closing = False  # the process ends: nobody new is taken
 
     def enter(self, ip: str) -> None:
@@ -72,7 +74,13 @@ class Admission:
         So many are under way at once that none waits long for a connection to Redis, and some wait
         for those. Everybody else gets a turn of his own, so many a second.
         """
-        self._take_turn()
+        now = time.monotonic()
+        earned = (now - self._filled_at) * self._rate_per_s
+        self._filled_at = now
+        self._tokens = min(self._burst, self._tokens + earned)
+        if self._tokens < 1 or self._waiting >= LOGINS_WAITING_MAX:
+            raise self._later("logins")
+        self._tokens -= 1
         self._waiting += 1
         try:
             self._slots.acquire()
@@ -83,19 +91,29 @@ class Admission:
         finally:
             self._slots.release()
 
-    def _take_turn(self) -> None:
+    @contextmanager
+    def poll(self, patience_s: float) -> Iterator[None]:
+        """Let a poll begin, or raise OVERLOADED when its turn does not come in that time.
+
+        It takes turns with logins. How many wait is not limited, as they cost less than if they
+        were told to come again, nor is their rate: a poll follows every message.
+        """
+        if not self._slots.acquire(timeout=patience_s):
+            raise self._later("polls")
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    def _later(self, kind: str) -> IMError:
+        self._refused.labels(kind).inc()
         now = time.monotonic()
-        earned = (now - self._filled_at) * self._rate_per_s
-        self._filled_at = now
-        self._tokens = min(self._burst, self._tokens + earned)
-        if self._tokens >= 1 and self._waiting < LOGINS_WAITING_MAX:
-            self._tokens -= 1
-            return
-        self._refused.labels("logins").inc()
         turn = max(now, self._next_turn)
         self._next_turn = turn + 1 / self._rate_per_s
         wait_s = max(MIN_WAIT_S, turn - now) + random.uniform(0, JITTER_S)
-        raise IMError(Code.OVERLOADED, "too many logins at once", retry_after_ms=int(1000 * wait_s))
+        return IMError(
+            Code.OVERLOADED, f"too many {kind} at once", retry_after_ms=int(1000 * wait_s)
+        )
 
 
 def subscriber(ip: str) -> str:

@@ -19,11 +19,12 @@ from google.protobuf.message import Message
 from models.clock import now_ms
 from models.devices import token_digest
 from models.errors import IMError
-from models.registry import NOTHING_KNOWN, Entered
+from models.registry import NOTHING_KNOWN, Entered, Presence
 from models.usecases.groupreading import groups_version
 from models.usecases.reading import latest_version, sync
 from proto import im_pb2
 from proto.commands import Command
+from web.admission import AT_ONCE
 from web.attendance import ANONYMOUS
 from web.codec import refusal
 from web.connection import hand_over
@@ -53,7 +54,9 @@ class Waiting:
     ip: str
     deadline: float  # monotonic
     as_json: bool
-    heard: bool  # the channel is subscribed: what is published reaches the poll
+    arrival: Presence | None  # to be counted in; None: the poll has begun
+    heard: bool = False  # the channel is subscribed: what is published reaches the poll
+    over: bool = False
 
 
 class Comet:
@@ -63,6 +66,7 @@ class Comet:
         self._services = services
         self.write_timeout_s = services.settings.write_timeout_s
         self._connections = services.metrics.connections.labels("comet")
+        self._beginning = 0
 
     def add_route(self, app: Flask, path: str) -> None:
         """Serve polls at `path`."""
@@ -76,14 +80,16 @@ class Comet:
             return self._respond(refusal(error, COMET))
         self._connections.inc()
         try:
-            waiting, answer = self._begin(ip)
+            waiting = self._accept(ip)
         except Exception as error:
             self._connections.dec()
             self._services.admission.leave(ip)
             return self._respond(refusal(translate(error, "comet"), COMET))
-        if answer is not None:
-            self.leave(waiting)
-            return self._respond(answer)
+        if self._beginning < AT_ONCE:  # its turn comes soon: it goes on in this greenlet
+            answer = self.look(waiting)
+            if answer is not None:
+                self.leave(waiting)
+                return self._respond(answer)
         sock = request.environ["gunicorn.socket"]
         if isinstance(sock, ssl.SSLSocket):
             return self._respond(self._wait(waiting))
@@ -99,34 +105,49 @@ class Comet:
         error = answer.error  # type: ignore[attr-defined]
         self._services.metrics.requests.labels("comet", error.name or "ok").inc()
 
-    def _begin(self, ip: str) -> tuple[Waiting, Message | None]:
-        """Let a poll in; its answer when there is one already."""
+    def _accept(self, ip: str) -> Waiting:
+        """A poll as asked for, not begun yet; from here on it can be ended."""
         services = self._services
         with gevent.Timeout(services.settings.request_timeout_s, TooLate()):
             asked: Any = read_body(COMET, services.settings.body_bytes_max)
             check_device(asked.platform, asked.device)
             identity = services.verifier.verify(bearer_token())
-            longest_s = services.settings.comet_wait_s
-            wait_s = min(asked.wait_s or longest_s, longest_s)
-            device = asked.device or f"{ANONYMOUS}{token_digest(identity)[:16]}"
-            groups = asked.groups_version if asked.HasField("groups_version") else None
-            poll = Poll(identity, _session_of(device), asked.since, groups)
-            until_ms = now_ms() + 1000 * wait_s + LINGER_MS
-            presence = make_presence(services, poll.id, identity, asked.platform, device, until_ms)
-            waiting = Waiting(poll, ip, time.monotonic() + wait_s, wants_json(), heard=False)
-            services.hub.polls.add(poll)
-            try:
-                waiting.heard = services.hub.add(poll, SUBSCRIBE_PATIENCE_S)
+        longest_s = services.settings.comet_wait_s
+        wait_s = min(asked.wait_s or longest_s, longest_s)
+        device = asked.device or f"{ANONYMOUS}{token_digest(identity)[:16]}"
+        groups = asked.groups_version if asked.HasField("groups_version") else None
+        poll = Poll(identity, _session_of(device), asked.since, groups)
+        until_ms = now_ms() + 1000 * wait_s + LINGER_MS
+        presence = make_presence(services, poll.id, identity, asked.platform, device, until_ms)
+        services.hub.polls.add(poll)
+        if services.admission.closing:  # since it was let in; the others were told already
+            poll.go_away()
+        return Waiting(poll, ip, time.monotonic() + wait_s, wants_json(), presence)
+
+    def _begin(self, waiting: Waiting, presence: Presence) -> Message | None:
+        """Count a poll in, when its turn comes; its answer when there is one already."""
+        services, poll = self._services, waiting.poll
+        self._beginning += 1
+        try:
+            waiting.heard = services.hub.add(poll, SUBSCRIBE_PATIENCE_S)
+            with (
+                services.admission.poll(max(0.0, waiting.deadline - time.monotonic())),
+                gevent.Timeout(services.settings.request_timeout_s, TooLate()),
+            ):
+                if waiting.over or poll.ended is not None:
+                    return None
                 moment = services.hub.following.moment
                 entered = services.attendance.enter(poll, presence)
                 services.hub.following.begin(poll.user, entered.groups, moment)
-                return waiting, self._news(waiting, entered)
-            except BaseException:
+                return self._news(waiting, entered)
+        finally:
+            self._beginning -= 1
+            if waiting.over:  # its client went away meanwhile
                 self._forget(poll)
-                raise
 
     def leave(self, waiting: Waiting) -> None:
         """A poll is over."""
+        waiting.over = True
         self._forget(waiting.poll)
         self._connections.dec()
         self._services.admission.leave(waiting.ip)
@@ -141,20 +162,23 @@ class Comet:
         woken = Event()
         waiting.poll.notify = woken.set
         try:
-            while True:
+            answer = None if waiting.arrival is None else self.look(waiting)
+            while answer is None:
                 left_s = max(0.0, waiting.deadline - time.monotonic())
                 if waiting.poll.pending or woken.wait(left_s):
                     gevent.sleep(GATHER_S)
                 woken.clear()
                 answer = self.look(waiting)
-                if answer is not None:
-                    return answer
+            return answer
         finally:
             self.leave(waiting)
 
     def look(self, waiting: Waiting) -> Message | None:
-        """The answer to a poll that was notified or whose time is over; None: it goes on."""
+        """The answer to a poll that begins, was notified or is over in time; None: it goes on."""
         try:
+            presence, waiting.arrival = waiting.arrival, None
+            if presence is not None:
+                return self._begin(waiting, presence)
             with gevent.Timeout(self._services.settings.request_timeout_s, TooLate()):
                 return self._look(waiting)
         except Exception as error:

@@ -41,7 +41,10 @@ class Parked:
         self._timer: Any = loop.timer(max(0.0, waiting.deadline - time.monotonic()))
         self._timer.start(self._wake)
         waiting.poll.notify = self._wake
-        if waiting.poll.pending:
+        if waiting.arrival is not None:
+            self._again = self._looking = True
+            gevent.spawn(self._look)
+        elif waiting.poll.pending:
             self._wake()
 
     def _readable(self) -> None:

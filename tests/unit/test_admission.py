@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from models.errors import Code, IMError
 from web import admission as admission_module
-from web.admission import LOGINS_AT_ONCE, Admission
+from web.admission import AT_ONCE, LOGINS_WAITING_MAX, Admission
 
 
 class Clock:
@@ -174,7 +174,7 @@ class TestLogins:
         monkeypatch.setattr(admission_module, "LOGINS_WAITING_MAX", 1)
         admission = make(refusals, admissions_per_s=1000.0)
         with ExitStack() as under_way:
-            for _ in range(LOGINS_AT_ONCE):
+            for _ in range(AT_ONCE):
                 under_way.enter_context(admission.login())
             waiting = gevent.spawn(log_in, admission)
             gevent.sleep(0)
@@ -183,4 +183,47 @@ class TestLogins:
             assert refused(log_in, admission).code is Code.OVERLOADED
         # Then: room for all of them again, whether they succeeded or not
         waiting.get(timeout=5)
-        assert logged_in(admission, LOGINS_AT_ONCE) == LOGINS_AT_ONCE
+        assert logged_in(admission, AT_ONCE) == AT_ONCE
+
+
+@pytest.mark.usefixtures("clock")
+class TestPolls:
+    def test_no_rate_counts_them(self, refusals: Counter) -> None:
+        admission = make(refusals)
+        for _ in range(20):
+            begin(admission)
+        assert logged_in(admission, 20) == 5, "nor do they use up the logins'"
+
+    def test_they_take_turns_with_logins(self, refusals: Counter) -> None:
+        # Given: as many logins as may be, none of them over
+        admission = make(refusals, admissions_per_s=1000.0)
+        with ExitStack() as under_way:
+            for _ in range(AT_ONCE):
+                under_way.enter_context(admission.login())
+            waiting = [gevent.spawn(begin, admission) for _ in range(LOGINS_WAITING_MAX + 1)]
+            gevent.sleep(0)
+            # Then: polls wait, any number of them, and a login may wait as well
+            assert not any(poll.ready() for poll in waiting)
+            login = gevent.spawn(log_in, admission)
+            gevent.sleep(0)
+            assert not login.ready()
+            assert count(refusals, "logins") == 0
+        login.get(timeout=5)
+        for poll in waiting:
+            poll.get(timeout=5)
+
+    def test_whose_turn_does_not_come_in_time_comes_again(self, refusals: Counter) -> None:
+        admission = make(refusals)
+        with ExitStack() as under_way:
+            for _ in range(AT_ONCE):
+                under_way.enter_context(admission.poll(0))
+            assert refused(begin, admission, 0).code is Code.OVERLOADED
+            assert count(refusals, "polls") == 1
+        for _ in range(AT_ONCE):
+            begin(admission)
+
+
+def begin(admission: Admission, patience_s: float = 5) -> None:
+    """One poll, begun at once."""
+    with admission.poll(patience_s):
+        pass
