@@ -1,12 +1,13 @@
 """What a row of the log does to the caches and connections of its mailbox's owner.
 
-One Lua script per owner and pass, all of them in one round trip. Guarded by version: applying a
-row again changes nothing, so a delivery may be repeated at any time.
+One call of a Lua script for some owners of a shard, all calls of a pass in one round trip. Guarded
+by version: applying a row again changes nothing, so a delivery may be repeated at any time.
 """
 
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from models import keys
@@ -25,10 +26,13 @@ ROWS_MAX = 100
 FRAME_BYTES_MAX = 48 * 1024
 """Rows of one owner are published in pieces of at most about this, so that frames stay small."""
 
+CALL_ROWS = 32
+"""A call takes no more pieces once it has so many rows: while it runs Redis serves nobody else."""
+
 
 @dataclass(slots=True)
 class Piece:
-    """Rows of one owner for one call of the script."""
+    """Rows of one owner that are applied and published together."""
 
     user: str
     shard: Shard
@@ -36,6 +40,11 @@ class Piece:
     after: int = 0  # last version of the piece before it in the same pass; 0: it is the first
     size: int = 0
     args: list[Any] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """How many they are."""
+        return len(self.args) // 6
 
     @property
     def last(self) -> int:
@@ -104,24 +113,34 @@ class Effects:
     def _call(
         self, pieces: Sequence[Piece], token: str, seeds: Mapping[tuple[str, int], int]
     ) -> list[int]:
-        """Run the script for each piece, in order; return the versions before them."""
+        """Apply the pieces, in order; return the versions before them."""
+        calls: list[list[Piece]] = []
+        rows = 0
+        for piece in pieces:
+            if not calls or rows >= CALL_ROWS or piece.shard is not calls[-1][0].shard:
+                calls.append([])
+                rows = 0
+            calls[-1].append(piece)
+            rows += piece.rows
 
         def queue(pipe: Any) -> None:
-            for piece in pieces:
-                user = piece.user
-                names = [keys.latest(user), keys.contacts(user), keys.unread(user)]
-                names += [keys.marks(user), keys.lease(user), keys.shard_lock(piece.shard.number)]
-                args = [
-                    keys.channel(user),
-                    f">{piece.after}" if piece.after else seeds.get((user, piece.first), ""),
-                    keys.USER_TTL_S,
-                    int(random.random() < RENEWED_SHARE),
-                    token,
-                    *piece.args,
-                ]
+            for group in calls:
+                names: list[str] = []
+                args: list[Any] = [token, keys.USER_TTL_S]
+                for piece in group:
+                    user = piece.user
+                    names += (keys.latest(user), keys.contacts(user), keys.unread(user))
+                    names += (keys.marks(user), keys.lease(user))
+                    before = (
+                        f">{piece.after}" if piece.after else seeds.get((user, piece.first), "")
+                    )
+                    renew = int(random.random() < RENEWED_SHARE)
+                    args += (keys.channel(user), before, renew, piece.rows)
+                    args += piece.args
+                names.append(keys.shard_lock(group[0].shard.number))
                 evalsha(pipe, self._script, names, args)
 
-        versions = call_all(self._redis, self._script, queue)
+        versions = [*chain.from_iterable(call_all(self._redis, self._script, queue))]
         check_held(versions)
         return versions
 
