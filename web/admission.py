@@ -19,6 +19,9 @@ from models.metrics import Metrics
 from models.settings import Settings
 
 AT_ONCE = 64
+POLLS_AT_ONCE = AT_ONCE // 2
+"""Of those so many may be polls: any number of them may wait, and logins find room beside them."""
+
 LOGINS_WAITING_MAX = 256
 MIN_WAIT_S = 0.2
 JITTER_S = 0.1
@@ -38,6 +41,7 @@ class Admission:
         self._tokens = self._burst
         self._filled_at = time.monotonic()
         self._slots = Semaphore(AT_ONCE)
+        self._poll_slots = Semaphore(POLLS_AT_ONCE)
         self._waiting = 0  # logins, for one of those
         self._next_turn = 0.0  # of who is told to come back
         self.closing = False  # the process ends: nobody new is taken
@@ -79,7 +83,10 @@ class Admission:
         self._filled_at = now
         self._tokens = min(self._burst, self._tokens + earned)
         if self._tokens < 1 or self._waiting >= LOGINS_WAITING_MAX:
-            raise self._later("logins")
+            self._refused.labels("logins").inc()
+            turn = max(now, self._next_turn)
+            self._next_turn = turn + 1 / self._rate_per_s
+            raise _later("logins", turn - now)
         self._tokens -= 1
         self._waiting += 1
         try:
@@ -95,25 +102,29 @@ class Admission:
     def poll(self, patience_s: float) -> Iterator[None]:
         """Let a poll begin, or raise OVERLOADED when its turn does not come in that time.
 
-        It takes turns with logins. How many wait is not limited, as they cost less than if they
-        were told to come again, nor is their rate: a poll follows every message.
+        How many wait is not limited, as they cost less than if they were told to come again, nor is
+        their rate: a poll follows every message.
         """
-        if not self._slots.acquire(timeout=patience_s):
-            raise self._later("polls")
+        deadline = time.monotonic() + patience_s
+        with self._held(self._poll_slots, deadline), self._held(self._slots, deadline):
+            yield
+
+    @contextmanager
+    def _held(self, slots: Semaphore, deadline: float) -> Iterator[None]:
+        if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            self._refused.labels("polls").inc()
+            raise _later("polls")
         try:
             yield
         finally:
-            self._slots.release()
+            slots.release()
 
-    def _later(self, kind: str) -> IMError:
-        self._refused.labels(kind).inc()
-        now = time.monotonic()
-        turn = max(now, self._next_turn)
-        self._next_turn = turn + 1 / self._rate_per_s
-        wait_s = max(MIN_WAIT_S, turn - now) + random.uniform(0, JITTER_S)
-        return IMError(
-            Code.OVERLOADED, f"too many {kind} at once", retry_after_ms=int(1000 * wait_s)
-        )
+
+def _later(kind: str, wait_s: float = 0.0) -> IMError:
+    """Come again after that time or a little later."""
+    wait_s = max(MIN_WAIT_S, wait_s) + random.uniform(0, JITTER_S)
+    message = f"too many {kind} at once"
+    return IMError(Code.OVERLOADED, message, retry_after_ms=int(1000 * wait_s))
 
 
 def subscriber(ip: str) -> str:

@@ -69,6 +69,8 @@ class Attendance:
         Raises IMError when the policy of its class refuses it.
         """
         entered = NOTHING_KNOWN
+        if presence.process != self.process:  # renamed while it waited for its turn
+            presence = replace(presence, process=self.process)
         try:
             cap = connections_max(self._core.settings, presence.class_)
             entered = self._core.registry.enter(attended.user, presence, cap)

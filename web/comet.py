@@ -5,9 +5,11 @@ what is published while the poll waits; whatever was published before, or lost, 
 """
 
 import hashlib
+import math
 import random
 import ssl
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ from models.usecases.groupreading import groups_version
 from models.usecases.reading import latest_version, sync
 from proto import im_pb2
 from proto.commands import Command
-from web.admission import AT_ONCE
+from web.admission import POLLS_AT_ONCE
 from web.attendance import ANONYMOUS
 from web.codec import refusal
 from web.connection import hand_over
@@ -42,6 +44,9 @@ COMET = Command(im_pb2.CMD_NONE, "comet", im_pb2.CometRequest, im_pb2.CometRespo
 LINGER_MS = 60_000
 """Between two polls a device counts as connected for this long."""
 
+TURN_S = 2.0
+"""A poll waits for its turn no longer than this where it would not notice its client's end."""
+
 SPREAD_MS = 2000
 """Polls a stopping process ends come back within this time: another process answers them."""
 
@@ -55,6 +60,8 @@ class Waiting:
     deadline: float  # monotonic
     as_json: bool
     arrival: Presence | None  # to be counted in; None: the poll has begun
+    patience_s: float = math.inf
+    """When its turn does not come in this time, it is told to come again."""
     heard: bool = False  # the channel is subscribed: what is published reaches the poll
     over: bool = False
 
@@ -85,16 +92,28 @@ class Comet:
             self._connections.dec()
             self._services.admission.leave(ip)
             return self._respond(refusal(translate(error, "comet"), COMET))
-        if self._beginning < AT_ONCE:  # its turn comes soon: it goes on in this greenlet
-            answer = self.look(waiting)
-            if answer is not None:
-                self.leave(waiting)
-                return self._respond(answer)
         sock = request.environ["gunicorn.socket"]
-        if isinstance(sock, ssl.SSLSocket):
+        parks = not isinstance(sock, ssl.SSLSocket)
+        if not parks or self._beginning < POLLS_AT_ONCE:
+            waiting.patience_s = TURN_S
+            answer = self._look_here(waiting)
+            if answer is not None:
+                return self._respond(answer)
+        if not parks:
             return self._respond(self._wait(waiting))
         headers = cors_headers()
         return hand_over(sock, lambda own: Parked(self, waiting, own, headers))
+
+    def _look_here(self, waiting: Waiting) -> Message | None:
+        """Look in the request's greenlet; with an answer the poll is over."""
+        try:
+            answer = self.look(waiting)
+        except BaseException:
+            self.leave(waiting)
+            raise
+        if answer is not None:
+            self.leave(waiting)
+        return answer
 
     def _respond(self, answer: Message) -> Response:
         self.count(answer)
@@ -124,22 +143,30 @@ class Comet:
             poll.go_away()
         return Waiting(poll, ip, time.monotonic() + wait_s, wants_json(), presence)
 
-    def _begin(self, waiting: Waiting, presence: Presence) -> Message | None:
-        """Count a poll in, when its turn comes; its answer when there is one already."""
+    def _begin(self, waiting: Waiting, presence: Presence, turn: ExitStack) -> Entered | None:
+        """Wait for the poll's `turn`, and count it in; what the caches know of its user.
+
+        None: it was ended meanwhile.
+        """
         services, poll = self._services, waiting.poll
+        waiting.arrival = None
         self._beginning += 1
         try:
             waiting.heard = services.hub.add(poll, SUBSCRIBE_PATIENCE_S)
-            with (
-                services.admission.poll(max(0.0, waiting.deadline - time.monotonic())),
-                gevent.Timeout(services.settings.request_timeout_s, TooLate()),
-            ):
-                if waiting.over or poll.ended is not None:
-                    return None
+            patience_s = min(waiting.patience_s, waiting.deadline - time.monotonic())
+            turn.enter_context(services.admission.poll(patience_s))
+            if waiting.over or poll.going:
+                return None
+            if poll.ended is not None:
+                poll.presence = presence  # what the device's earlier polls left is counted out
+                return None
+            with gevent.Timeout(services.settings.request_timeout_s, TooLate()):
                 moment = services.hub.following.moment
                 entered = services.attendance.enter(poll, presence)
+                if entered is NOTHING_KNOWN:
+                    turn.close()  # Redis fails: to wait for it holds nobody up
                 services.hub.following.begin(poll.user, entered.groups, moment)
-                return self._news(waiting, entered)
+            return entered
         finally:
             self._beginning -= 1
             if waiting.over:  # its client went away meanwhile
@@ -162,38 +189,43 @@ class Comet:
         woken = Event()
         waiting.poll.notify = woken.set
         try:
-            answer = None if waiting.arrival is None else self.look(waiting)
-            while answer is None:
+            while True:
                 left_s = max(0.0, waiting.deadline - time.monotonic())
                 if waiting.poll.pending or woken.wait(left_s):
                     gevent.sleep(GATHER_S)
                 woken.clear()
                 answer = self.look(waiting)
-            return answer
+                if answer is not None:
+                    return answer
         finally:
             self.leave(waiting)
 
     def look(self, waiting: Waiting) -> Message | None:
-        """The answer to a poll that begins, was notified or is over in time; None: it goes on."""
+        """The answer to a poll that begins, was notified, or whose time is over; None: it waits."""
         try:
-            presence, waiting.arrival = waiting.arrival, None
-            if presence is not None:
-                return self._begin(waiting, presence)
-            with gevent.Timeout(self._services.settings.request_timeout_s, TooLate()):
-                return self._look(waiting)
+            with ExitStack() as turn:
+                entered = None
+                if waiting.arrival is not None:
+                    entered = self._begin(waiting, waiting.arrival, turn)
+                with gevent.Timeout(self._services.settings.request_timeout_s, TooLate()):
+                    return self._look(waiting, entered)
         except Exception as error:
             return refusal(translate(error, "comet"), COMET)
 
-    def _look(self, waiting: Waiting) -> Message | None:
+    def _look(self, waiting: Waiting, entered: Entered | None) -> Message | None:
+        """`entered`: of a poll that has just been counted in."""
         poll = waiting.poll
+        if waiting.over:
+            return None
         if poll.ended is not None:
             self._services.attendance.forget(poll)
             raise poll.ended
         over = poll.going or time.monotonic() >= waiting.deadline
         answer, whole = poll.take()
-        if not poll.going and (not whole or not waiting.heard or (over and not answer.messages)):
+        unsure = entered is not None or not whole or not waiting.heard
+        if not poll.going and (unsure or (over and not answer.messages)):
             # Something was missed, or may have been.
-            news = self._news(waiting, NOTHING_KNOWN)
+            news = self._news(waiting, entered or NOTHING_KNOWN)
             if news is not None:
                 news.events.extend(answer.events)
                 news.group_messages.extend(answer.group_messages)

@@ -199,6 +199,8 @@ class Following:
                     if self._left.get((user, group), 0) <= moment
                 }
                 return still, overtaken
+            if not self._hub.channels.connected:
+                raise ConnectionError("no subscription; `restore` comes with the next one")
             deadline = time.monotonic() + PATIENCE_S
             for ready in waiting:
                 if not ready.wait(max(0.0, deadline - time.monotonic())):

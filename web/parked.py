@@ -1,7 +1,7 @@
 """A poll that waits outside gunicorn: a socket, a timer, and no greenlet until there is an answer.
 
-A request parked in its own greenlet costs 36 KiB with Flask's and gunicorn's parts, this 4
-(measured; docs/performance.md).
+A request parked in its own greenlet costs 36 KiB with Flask's and gunicorn's parts, this 5
+(measured; docs/performance.md). Only while a poll waits for its turn to begin it has a bare one.
 """
 
 import time

@@ -1,5 +1,6 @@
 -- Apply rows of some mailboxes of a shard to their owners' caches and publish them. Replays change
--- nothing. Each mailbox for itself: what must be looked up for one leaves the others applied.
+-- nothing. Each mailbox for itself: what must be looked up for one leaves the others applied. Where
+-- Redis refuses a write the call ends there, with those before it applied; then all are repeated.
 --
 -- KEYS: five for each mailbox
 --   latest     string, version of the newest row published; the guard of publishing

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from models.errors import Code, IMError
 from web import admission as admission_module
-from web.admission import AT_ONCE, LOGINS_WAITING_MAX, Admission
+from web.admission import AT_ONCE, LOGINS_WAITING_MAX, POLLS_AT_ONCE, Admission
 
 
 class Clock:
@@ -212,10 +212,24 @@ class TestPolls:
         for poll in waiting:
             poll.get(timeout=5)
 
+    def test_a_line_of_polls_leaves_logins_their_room(self, refusals: Counter) -> None:
+        # Given: polls that do not end, and many that wait
+        admission = make(refusals, admissions_per_s=1000.0)
+        with ExitStack() as under_way:
+            for _ in range(POLLS_AT_ONCE):
+                under_way.enter_context(admission.poll(5))
+            waiting = [gevent.spawn(begin, admission) for _ in range(10 * AT_ONCE)]
+            gevent.sleep(0)
+            # Then: logins pass them
+            assert logged_in(admission, 10 * AT_ONCE) == 10 * AT_ONCE
+            assert not any(poll.ready() for poll in waiting)
+        for poll in waiting:
+            poll.get(timeout=5)
+
     def test_whose_turn_does_not_come_in_time_comes_again(self, refusals: Counter) -> None:
         admission = make(refusals)
         with ExitStack() as under_way:
-            for _ in range(AT_ONCE):
+            for _ in range(POLLS_AT_ONCE):
                 under_way.enter_context(admission.poll(0))
             assert refused(begin, admission, 0).code is Code.OVERLOADED
             assert count(refusals, "polls") == 1
