@@ -8,6 +8,7 @@ from bench.loader import GeneratorLimited
 from bench.merge import bottleneck
 
 TRIES_MAX = 14
+STEP_MAX = 2.0
 PUSH_P99_MS_MAX = 100.0
 DELIVERED_SHARE_MIN = 0.99
 ROWS_SHARE_MIN = 0.999
@@ -74,8 +75,10 @@ def settled(best: Try | None, tries: Sequence[Try], close: float) -> Try | None:
 
 
 def highest(probe: Callable[[float], Try], start: float, step: float, close: float) -> Try | None:
-    """The best try: up or down by `step` to one rate that holds and one that does not, then
-    between them until they are within `close` (both are factors above 1); None if none held.
+    """The best try: up or down to one rate that holds and one that does not, then between them.
+
+    `step` is the first step, each further one is longer, and `close` is how near they are to be in
+    the end; all are factors above 1. None if none held.
     """
     best: Try | None = None
     failed = 0.0
@@ -88,8 +91,10 @@ def highest(probe: Callable[[float], Try], start: float, step: float, close: flo
             failed = rate
         if best is None:
             rate = failed / step
+            step = min(step**1.5, STEP_MAX)
         elif not failed:
             rate = best.rate * step
+            step = min(step**1.5, STEP_MAX)
         elif failed / best.rate <= close:
             break
         else:

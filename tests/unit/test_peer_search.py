@@ -45,6 +45,13 @@ def test_a_search_ends_close_below_what_is_sustained(start: float, step: float) 
     assert len(set(tried)) == len(tried)
 
 
+@pytest.mark.parametrize("start", [20.0, 50_000.0])
+def test_a_search_that_begins_far_away_gets_there(start: float) -> None:
+    best = highest(lambda rate: Try(rate, sustained=rate <= 1000), start, 1.12, 1.05)
+    assert best is not None
+    assert 1000 / 1.05 <= best.rate <= 1000
+
+
 def test_a_search_that_nothing_satisfies_gives_up() -> None:
     assert highest(lambda rate: Try(rate, sustained=False), 100, 1.4, 1.05) is None
 
