@@ -109,6 +109,11 @@ class Admission:
         with self._held(self._poll_slots, deadline), self._held(self._slots, deadline):
             yield
 
+    @property
+    def crowded(self) -> bool:
+        """Whether a poll that begins now would have to wait for its turn."""
+        return self._poll_slots.locked() or self._slots.locked()
+
     @contextmanager
     def _held(self, slots: Semaphore, deadline: float) -> Iterator[None]:
         if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):

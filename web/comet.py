@@ -94,8 +94,10 @@ class Comet:
             return self._respond(refusal(translate(error, "comet"), COMET))
         sock = request.environ["gunicorn.socket"]
         parks = not isinstance(sock, ssl.SSLSocket)
-        if not parks or self._beginning < POLLS_AT_ONCE:
+        if not parks:
             waiting.patience_s = TURN_S
+        crowd = self._beginning >= POLLS_AT_ONCE or self._services.admission.crowded
+        if not (parks and crowd):
             answer = self._look_here(waiting)
             if answer is not None:
                 return self._respond(answer)
@@ -154,7 +156,11 @@ class Comet:
         try:
             waiting.heard = services.hub.add(poll, SUBSCRIBE_PATIENCE_S)
             patience_s = min(waiting.patience_s, waiting.deadline - time.monotonic())
-            turn.enter_context(services.admission.poll(patience_s))
+            try:
+                turn.enter_context(services.admission.poll(patience_s))
+            except IMError:
+                if poll.ended is None and not poll.going:
+                    raise
             if waiting.over or poll.going:
                 return None
             if poll.ended is not None:
@@ -225,8 +231,10 @@ class Comet:
         unsure = entered is not None or not whole or not waiting.heard
         if not poll.going and (unsure or (over and not answer.messages)):
             # Something was missed, or may have been.
-            news = self._news(waiting, entered or NOTHING_KNOWN)
-            if news is not None:
+            news = self._news(waiting, entered if entered and whole else NOTHING_KNOWN)
+            if news is not None and news.since == poll.since:
+                answer.groups_version = news.groups_version
+            elif news is not None:
                 news.events.extend(answer.events)
                 news.group_messages.extend(answer.group_messages)
                 answer = news

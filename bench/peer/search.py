@@ -7,7 +7,7 @@ from typing import Any
 from bench.loader import GeneratorLimited
 from bench.merge import bottleneck
 
-TRIES_MAX = 14
+TRIES_MAX = 16
 STEP_MAX = 2.0
 PUSH_P99_MS_MAX = 100.0
 DELIVERED_SHARE_MIN = 0.99
@@ -99,4 +99,6 @@ def highest(probe: Callable[[float], Try], start: float, step: float, close: flo
             break
         else:
             rate = (best.rate * failed) ** 0.5
+    else:
+        return best and replace(best, limited="the search ran out of tries")
     return best

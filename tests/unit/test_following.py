@@ -275,3 +275,20 @@ def test_who_joins_during_their_own_log_in_is_told_to_sync(world: World) -> None
     # Then: the list they logged in with may have lacked it
     assert world.hub.resyncs == 1
     assert world.lists.reads == 2
+
+
+def test_without_a_subscription_nobody_waits_for_one(world: World) -> None:
+    # Given
+    channels = world.hub.channels
+    channels.connected = False
+    world.lists.now = {GROUP: 1}
+    # When
+    opening = world.open(USER)
+    world.settle()
+    # Then: the user is in, and gets what is sent once there is one
+    assert opening.ready()
+    assert world.members() == set()
+    channels.connected = True
+    channels.confirm()
+    world.following.restore()
+    assert world.members() == {USER}

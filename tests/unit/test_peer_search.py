@@ -49,7 +49,14 @@ def test_a_search_ends_close_below_what_is_sustained(start: float, step: float) 
 def test_a_search_that_begins_far_away_gets_there(start: float) -> None:
     best = highest(lambda rate: Try(rate, sustained=rate <= 1000), start, 1.12, 1.05)
     assert best is not None
+    assert not best.limited
     assert 1000 / 1.05 <= best.rate <= 1000
+
+
+def test_a_search_that_runs_out_of_tries_says_so() -> None:
+    best = highest(lambda rate: Try(rate, sustained=True), 1000, 1.4, 1.05)
+    assert best is not None
+    assert "tries" in best.limited
 
 
 def test_a_search_that_nothing_satisfies_gives_up() -> None:
