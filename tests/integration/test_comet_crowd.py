@@ -4,6 +4,7 @@ import select
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPResponse
 from urllib.parse import urlsplit
 
 import pytest
@@ -197,11 +198,7 @@ def _request(token: str, body: bytes) -> bytes:
 
 
 def _answer(poll: socket.socket) -> im_pb2.CometResponse:
-    with closing(poll.makefile("rb")) as answer:
-        assert answer.readline().split()[1] == b"200"
-        length = 0
-        while line := answer.readline().strip():
-            name, _, value = line.partition(b":")
-            if name.lower() == b"content-length":
-                length = int(value)
-        return im_pb2.CometResponse.FromString(answer.read(length))
+    with closing(HTTPResponse(poll)) as answer:
+        answer.begin()
+        assert answer.status == 200
+        return im_pb2.CometResponse.FromString(answer.read())
