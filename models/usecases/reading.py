@@ -8,6 +8,7 @@ from models import grouplog, keys
 from models.conversations import NO_MARKS, Marks, read_marks
 from models.core import Core
 from models.errors import Code, IMError
+from models.groups import membership
 from models.ids import LAST_ID, check_message_id, check_user
 from models.log import Row, delivered_versions
 from models.mailbox import history as read_history
@@ -81,7 +82,8 @@ def history(core: Core, user: str, request: im_pb2.HistoryRequest) -> im_pb2.His
     before = bytes.fromhex(check_message_id(request.before or LAST_ID))
     limit = page_limit(request.limit)
     if request.type == im_pb2.GROUP:
-        rows = grouplog.history(core.shards, user, request.peer, before, limit + 1)
+        one, shard = membership(core.shards, user, request.peer), core.shards.of_group(request.peer)
+        rows = grouplog.history(shard, one, before, limit + 1)
     else:
         shard = core.shards.of_user(user)
         marks = read_marks(shard.database, user, [request.peer]).get(request.peer, NO_MARKS)
