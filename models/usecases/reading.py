@@ -1,6 +1,6 @@
 """Reading a mailbox: sync, history, latest version."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -24,6 +24,13 @@ LIMIT_MAX = 200
 ANSWER_BYTES_MAX = 56 * 1024
 """A page ends early at this size: an answer's frame stays below the 64 KiB of WIRE.md."""
 
+PART_ROWS = 32
+"""A page is read in parts of at least so many rows: a few large messages fill an answer, and what
+does not go into it is not held in memory."""
+
+ROW_BYTES_MIN = 50
+"""What a row takes in an answer beside its content, and more."""
+
 _NO_VERSION = (1 << 63) - 1
 A = TypeVar("A", im_pb2.SyncResponse, im_pb2.HistoryResponse)
 
@@ -41,6 +48,24 @@ def fit(views: Sequence[Any]) -> int:
         if size > ANSWER_BYTES_MAX and count:
             return count
     return len(views)
+
+
+def read_page(read: Callable[[Row | None, int], Sequence[Row]], limit: int) -> list[Row]:
+    """Rows for one answer: up to `limit` and one more, or some more than fit into it.
+
+    `read` gives up to so many rows behind a given one, or from the start; fewer are the last.
+    """
+    rows: list[Row] = []
+    size, count = 0, PART_ROWS
+    while True:
+        count = min(count, limit + 1 - len(rows))
+        part = read(rows[-1] if rows else None, count)
+        rows += part
+        size += sum(len(row.content) + ROW_BYTES_MIN for row in part)
+        if len(part) < count or len(rows) > limit or size > ANSWER_BYTES_MAX:
+            return rows
+        likely = (ANSWER_BYTES_MAX - size) * len(rows) // size
+        count = max(likely, PART_ROWS)
 
 
 def check_type(type_: int) -> None:
@@ -61,7 +86,11 @@ def sync(core: Core, user: str, request: im_pb2.SyncRequest) -> im_pb2.SyncRespo
     check_cursor(request.cursor)
     shard = core.shards.of_user(user)
     limit = page_limit(request.limit)
-    rows = read_sync(shard, user, request.cursor, limit + 1)
+
+    def read(last: Row | None, count: int) -> Sequence[Row]:
+        return read_sync(shard, user, last.version if last else request.cursor, count)
+
+    rows = read_page(read, limit)
     views = [message_view(row) for row in rows[:limit]]
     count = fit(views)
     page = rows[:count]
@@ -81,16 +110,22 @@ def history(core: Core, user: str, request: im_pb2.HistoryRequest) -> im_pb2.His
     check_user(request.peer)
     before = bytes.fromhex(check_message_id(request.before or LAST_ID))
     limit = page_limit(request.limit)
-    if request.type == im_pb2.GROUP:
-        one, shard = membership(core.shards, user, request.peer), core.shards.of_group(request.peer)
-        rows = grouplog.history(shard, one, before, limit + 1)
-    else:
-        shard = core.shards.of_user(user)
-        marks = read_marks(shard.database, user, [request.peer]).get(request.peer, NO_MARKS)
-        rows = read_history(shard, user, request.peer, before, marks, limit + 1)
+    read = (_group_history if request.type == im_pb2.GROUP else _history)(core, user, request.peer)
+    rows = read_page(lambda last, count: read(last.id if last else before, count), limit)
     views = [message_view(row, request.type) for row in rows[:limit]]
     count = fit(views)
     return _answer(im_pb2.HistoryResponse(more=count < len(rows)), views[:count])
+
+
+def _history(core: Core, user: str, peer: str) -> Callable[[bytes, int], Sequence[Row]]:
+    shard = core.shards.of_user(user)
+    marks = read_marks(shard.database, user, [peer]).get(peer, NO_MARKS)
+    return lambda before, count: read_history(shard, user, peer, before, marks, count)
+
+
+def _group_history(core: Core, user: str, group: str) -> Callable[[bytes, int], Sequence[Row]]:
+    shard, one = core.shards.of_group(group), membership(core.shards, user, group)
+    return lambda before, count: grouplog.history(shard, one, before, count)
 
 
 def latest_version(core: Core, user: str) -> int:
