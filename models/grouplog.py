@@ -43,11 +43,12 @@ def read_ranges(shard: Shard, ranges: Sequence[Range]) -> list[list[Row]]:
 def history(shard: Shard, one: Membership, before: bytes, limit: int) -> list[Row]:
     """Up to `limit` messages of a group older than id `before`, newest first.
 
-    Only what was in the log when the user was found to be a member.
+    Only what was there when the user was found to be a member; told by ids, which a recall does not
+    move.
     """
     rows = shard.database.query(
         f"SELECT {COLUMNS} FROM {shard.table} FORCE INDEX (history) WHERE receiver = %s"
-        " AND id < %s AND id >= %s AND id > %s AND version <= %s ORDER BY id DESC LIMIT %s",
-        (one.group.id, before, one.own.join_id, one.own.cleared_id, one.group.latest, limit),
+        " AND id < %s AND id <= %s AND id >= %s AND id > %s ORDER BY id DESC LIMIT %s",
+        (one.group.id, before, one.group.last_id, one.own.join_id, one.own.cleared_id, limit),
     )
     return [Row._make(row) for row in rows]

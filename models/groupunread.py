@@ -177,7 +177,7 @@ def _since(shard: Shard, user: str, one: Membership, version: int) -> tuple[str,
 def _whole(shard: Shard, user: str, one: Membership) -> tuple[str, Arguments]:
     """All unread messages, up to a bound, and all mentions."""
     return (
-        f"SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM {shard.table}"
+        f"SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM {shard.table} FORCE INDEX (history)"
         " WHERE receiver = %s AND id > %s AND withdraw_time = 0"
         f" AND sender <> '' AND sender <> %s AND version <= %s LIMIT %s) u), {_MENTIONS}",
         (one.group.id, one.own.bound, user, one.group.latest, COUNT_MAX, *_mentions(user, one)),

@@ -17,17 +17,15 @@ IDS_PER_STATEMENT = 500
 
 def sync(shard: Shard, user: str, after: int, limit: int) -> list[Row]:
     """Up to `limit` rows of the mailbox above version `after`, ascending."""
-    rows = shard.database.query(
-        _both(
-            shard,
-            "SELECT version FROM {table} FORCE INDEX (sync_sent)"
-            " WHERE sender = %s AND version > %s ORDER BY version LIMIT %s",
-            "SELECT version FROM {table} FORCE INDEX (sync_received)"
-            " WHERE receiver = %s AND version > %s ORDER BY version LIMIT %s",
-            "version",
-        ),
-        (user, after, limit, user, after, limit, limit),
+    end = "version > %s ORDER BY version LIMIT %s"
+    statement = _both(
+        shard,
+        f"SELECT version FROM {shard.table} FORCE INDEX (sync_sent) WHERE sender = %s AND {end}",
+        f"SELECT version FROM {shard.table} FORCE INDEX (sync_received)"
+        f" WHERE receiver = %s AND {end}",
+        "version",
     )
+    rows = shard.database.query(statement, (user, after, limit, user, after, limit, limit))
     return [Row._make(row) for row in rows]
 
 
@@ -36,13 +34,15 @@ def history(
 ) -> list[Row]:
     """Up to `limit` rows of a conversation older than id `before`, newest first."""
     direction = (
-        "SELECT id, version FROM {table} FORCE INDEX (history_sent)"
+        f"SELECT id, version FROM {shard.table} FORCE INDEX (history_sent)"
         " WHERE sender = %s AND receiver = %s AND id < %s AND id > %s ORDER BY id DESC LIMIT %s"
     )
+    sent, received = marks.cleared_sent, marks.cleared_received
+    if user == peer:  # one row is both
+        received = sent
     rows = shard.database.query(
         _both(shard, direction, direction, "id DESC"),
-        (user, peer, before, marks.cleared_sent, limit)
-        + (peer, user, before, marks.cleared_received, limit, limit),
+        (user, peer, before, sent, limit, peer, user, before, received, limit, limit),
     )
     return [Row._make(row) for row in rows]
 
@@ -50,15 +50,14 @@ def history(
 def _both(shard: Shard, sent: str, received: str, order: str) -> str:
     """The statement that reads the rows found in either direction; it ends with its LIMIT.
 
-    What is found are places in indexes alone, which the server can sort in memory; a row that a
-    user sent to themselves is found twice and read once. The indexes are named: left to itself
-    MariaDB walks them from the user's first row, or intersects two of them.
+    What is found are places in indexes, which the server can sort in memory; whole rows would go
+    into a table on disk (docs/decisions/020-pages-cost-what-is-on-them.md). A row that a user sent
+    to themselves is found twice and read once.
     """
     columns = ",".join(f"m.{column}" for column in COLUMNS.split(","))
-    found = f"({sent}) UNION ({received}) ORDER BY {order} LIMIT %s".replace("{table}", shard.table)
     return (
-        f"SELECT {columns} FROM ({found}) found JOIN {shard.table} m USING (version)"
-        f" ORDER BY m.{order}"
+        f"SELECT {columns} FROM (({sent}) UNION ({received}) ORDER BY {order} LIMIT %s) found"
+        f" JOIN {shard.table} m USING (version) ORDER BY found.{order}"
     )
 
 
@@ -71,7 +70,7 @@ def find(shard: Shard, message_id: bytes) -> Row | None:
 def newest_ids(shard: Shard, user: str) -> dict[str, tuple[bytes, bytes]]:
     """For each peer of the user: the newest id sent to and received from them.
 
-    Two loose index scans: the cost is that of the number of peers, not of messages.
+    Two index scans: loose ones where MariaDB chooses so, otherwise over all of the user's entries.
     """
     newest: dict[str, tuple[bytes, bytes]] = {}
     database = shard.database

@@ -25,11 +25,11 @@ ANSWER_BYTES_MAX = 56 * 1024
 """A page ends early at this size: an answer's frame stays below the 64 KiB of WIRE.md."""
 
 PART_ROWS = 32
-"""A page is read in parts of at least so many rows: a few large messages fill an answer, and what
-does not go into it is not held in memory."""
+"""A page is read in parts, the first of so many rows: a few large messages fill an answer, and of
+what does not go into it little is read, unless small ones came before."""
 
 ROW_BYTES_MIN = 50
-"""What a row takes in an answer beside its content, and more."""
+"""A row takes at least this in an answer beside its content: `more` is wrong if it takes less."""
 
 _NO_VERSION = (1 << 63) - 1
 A = TypeVar("A", im_pb2.SyncResponse, im_pb2.HistoryResponse)
@@ -110,7 +110,8 @@ def history(core: Core, user: str, request: im_pb2.HistoryRequest) -> im_pb2.His
     check_user(request.peer)
     before = bytes.fromhex(check_message_id(request.before or LAST_ID))
     limit = page_limit(request.limit)
-    read = (_group_history if request.type == im_pb2.GROUP else _history)(core, user, request.peer)
+    reader = _group_history if request.type == im_pb2.GROUP else _history
+    read = reader(core, user, request.peer)
     rows = read_page(lambda last, count: read(last.id if last else before, count), limit)
     views = [message_view(row, request.type) for row in rows[:limit]]
     count = fit(views)
