@@ -188,9 +188,7 @@ def read_forward(
         rows = " UNION ALL ".join(parts)
         if not unknown:
             return [(), *connection.run([rows])]
-        marks = placeholders(len(unknown))
-        asked = f"SELECT shard, version FROM shard_delivered WHERE shard IN ({marks})"
-        return connection.run([connection.sql(asked, unknown), rows])
+        return connection.run([_delivered_statement(unknown), rows])
 
     positions, rows = next(iter(shards_after)).database.retried(work)
     delivered: dict[int, int] = dict(positions)
@@ -218,12 +216,14 @@ def newest_versions(shards: Sequence[Shard]) -> dict[int, int]:
 
 def delivered_versions(shards: Sequence[Shard]) -> dict[int, int]:
     """The durable delivery position of each shard (shards of one database)."""
-    marks = placeholders(len(shards))
-    return dict(
-        shards[0].database.query(
-            f"SELECT shard, version FROM shard_delivered WHERE shard IN ({marks})",
-            [shard.number for shard in shards],
-        )
+    numbers = [shard.number for shard in shards]
+    return dict(shards[0].database.query(_delivered_statement(numbers)))
+
+
+def _delivered_statement(numbers: Iterable[int]) -> str:
+    return (
+        "SELECT shard, version FROM shard_delivered"
+        f" WHERE shard IN ({','.join(f'{number:d}' for number in numbers)})"
     )
 
 
