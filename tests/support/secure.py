@@ -8,6 +8,7 @@ from dev.clients.http import ShortClient
 from dev.clients.ws import WebSocketClient
 from tests.support.cluster import Cluster
 from tests.support.polls import Comet, CometDevice, EventDevice
+from tests.support.turns import TurnsSocket
 
 C = TypeVar("C", WebSocketClient, ShortClient, Comet, CometDevice, EventDevice)
 
@@ -36,30 +37,23 @@ class Secure:
 
     def context(self) -> ssl.SSLContext:
         """What trusts the certificate."""
-        return ssl.create_default_context(cafile=str(self.certificate))
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        context.sslsocket_class = TurnsSocket
+        return context
 
     def websocket(
         self, user: str = "", *, json: bool = False, source: str = "127.0.0.1", **options: Any
     ) -> WebSocketClient:
-        """A WebSocket from the loopback address `source`, authenticated when a user is named.
-
-        HAProxy 2.6 now and then leaves a connection unread behind its TLS handshake, with nothing
-        passed on to a process: as any client would, this one tries again.
-        """
-
-        def connect() -> WebSocketClient:
-            return WebSocketClient(
+        """A WebSocket from the loopback address `source`, authenticated when a user is named."""
+        client = self._kept(
+            WebSocketClient(
                 self.url.replace("localhost", "127.0.0.1"),
                 json=json,
                 ssl=self.context(),
                 source_address=(source, 0),
                 **options,
             )
-
-        try:
-            client = self._kept(connect())
-        except TimeoutError:
-            client = self._kept(connect())
+        )
         if user:
             client.auth(self._cluster.token(user))
         return client
