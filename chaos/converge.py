@@ -45,7 +45,7 @@ def converge(bed: Bed, load: Load, within_s: float, healed: float) -> list[str]:
 
 
 def behind(bed: Bed) -> list[str]:
-    """The shards whose `delivered` has not caught up."""
+    """The shards whose `delivered` has not caught up, or from which copies wait."""
     late: list[str] = []
     for name in bed.store.names:
         try:
@@ -54,9 +54,13 @@ def behind(bed: Bed) -> list[str]:
                 f"SELECT l.shard, l.version, d.version FROM {name}.shard_log l"
                 f" JOIN {name}.shard_delivered d USING (shard) WHERE l.version > d.version",
             )
+            copies = bed.store.query(
+                name, f"SELECT shard, COUNT(*) FROM {name}.copy_waiting GROUP BY shard"
+            )
         except pymysql.MySQLError as error:
             return [f"{name} answers ({error})"]
         late += [f"shard {s} delivered up to {end}, it is at {at}" for s, end, at in rows]
+        late += [f"shard {s} copied, {count} of its rows wait" for s, count in copies]
     return late
 
 

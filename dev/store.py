@@ -123,12 +123,13 @@ class Store:
         )
 
     def undelivered(self) -> int:
-        """Rows behind the delivery positions of all shards."""
+        """Rows behind the delivery positions of all shards, and copies that wait."""
         count = 0
         for name in self._databases:
             ((behind,),) = self.query(
                 name,
                 "SELECT CAST(SUM(l.version - d.version) AS SIGNED)"
+                f" + (SELECT COUNT(*) FROM {name}.copy_waiting)"
                 f" FROM {name}.shard_log l JOIN {name}.shard_delivered d USING (shard)",
             )
             count += int(behind)

@@ -22,6 +22,11 @@ LISTENER = "listener"
 """String: token of the one delivery that may wait for wake-ups when it is idle."""
 
 
+def answering(database: str) -> str:
+    """String: the database took what copies waited for it, a moment ago."""
+    return f"answering:{database}"
+
+
 def latest(user: str) -> str:
     """String: version of the newest row of the mailbox that was published."""
     return f"latest:{{{user}}}"

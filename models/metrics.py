@@ -66,6 +66,9 @@ class Metrics:
         self.sweep_lagging = Counter(
             "im_sweep_lagging", "Shards the sweep found undelivered.", registry=registry
         )
+        self.copies_put_off = Counter(
+            "im_copies_put_off", "Copies that wait for a database.", registry=registry
+        )
         self.wake_failures = Counter(
             "im_wake_failures", "Wake-ups lost; the sweep heals them.", registry=registry
         )

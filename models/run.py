@@ -4,7 +4,7 @@
                 at once, as with copies
     copy        rows whose receiver lives elsewhere and that the append did not copy, one
                 transaction and one round trip per target database; what comes directly behind the
-                position of a shard held is as good as read
+                position of a shard held is as good as read; what cannot be copied now is put off
     effects     contact list, unread, latest version, downlink: one round trip to Redis
     advance     `delivered` by compare-and-set, a few times a second and at the end
 
@@ -17,7 +17,7 @@ caches (models/fence.py).
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Executor
 from functools import partial
 
@@ -27,6 +27,7 @@ from models import keys
 from models.atonce import at_once
 from models.copies import copy
 from models.effects import Effects
+from models.errors import IMError
 from models.fanout import mark as mark_groups
 from models.fence import LockLost
 from models.groupeffects import GroupEffects
@@ -36,6 +37,7 @@ from models.mysql import Database
 from models.redisclient import Scripts
 from models.settings import Settings
 from models.shards import Shard, ShardMap
+from models.waiting import Answering, Copy, Waiting
 from models.wake import Enqueue, call
 
 log = structlog.get_logger()
@@ -79,6 +81,7 @@ class Run:
         self._enqueue = enqueue
         self._metrics = metrics
         self._active: set[int] = set()
+        self._waiting = Waiting(shards, Answering(scripts.client, settings), metrics)
         self._durable: dict[Shard, int] = {}
         self._reached: dict[Shard, int] = {}
         self._advanced_at = self._kept_at = time.monotonic()
@@ -175,13 +178,11 @@ class Run:
     def _read(self) -> dict[Shard, list[Row]]:
         """The next rows of active shards; one that has no more behind them is not active then."""
         rows: dict[Shard, list[Row]] = {}
-        jobs = [
-            partial(
-                read_forward, {shard: self._reached.get(shard) for shard in shards}, self._limit
-            )
-            for shards in self._shards.by_database(self._active).values()
-        ]
-        for answer in at_once(self._threads, jobs):
+        grown: set[int] = set()
+        by_database = self._shards.by_database(self._active)
+        jobs = [partial(self._read_database, *job) for job in by_database.items()]
+        for answer, brought in at_once(self._threads, jobs):
+            grown |= brought
             for shard, (position, group) in answer.items():
                 if shard not in self._reached:
                     self._durable[shard] = self._reached[shard] = position
@@ -189,18 +190,58 @@ class Run:
                     rows[shard] = group
                 if len(group) < self._limit:
                     self._active.discard(shard.number)
+        if grown:
+            self.take(grown)
         return rows
+
+    def _read_database(
+        self, database: Database, shards: Sequence[Shard]
+    ) -> tuple[dict[Shard, tuple[int, list[Row]]], set[int]]:
+        """Rows of shards of one database; where one begins, also who grew by what waited."""
+        answer = read_forward({shard: self._reached.get(shard) for shard in shards}, self._limit)
+        if all(shard in self._reached for shard in shards):
+            return answer, set()
+        held = self._shards.by_database(self.held)[database]
+        return answer, self._waiting.begin(database, set(held))
 
     def _copy(self, rows: dict[Shard, list[Row]]) -> dict[Shard, list[Row]]:
         """Copy what belongs elsewhere; return by target what is new there, as far as known.
 
-        Within a database the append made the copies: what was just read there is there, and what
-        was not (somebody else holds that shard, or this is a repetition) is looked for.
+        What a database cannot take now is put off (models/waiting.py).
+        """
+        by_database: dict[Database, list[Copy]] = {}
+        late: list[Copy] = []
+        likely_there: set[bytes] = set()
+        for one in self._wanted(rows):
+            if self._waiting.holds_back(one):
+                late.append(one)
+                continue
+            if one.target.database is one.source.database and not one.row.withdraw_time:
+                likely_there.add(one.row.id)
+            by_database.setdefault(one.target.database, []).append(one)
+        self._keep_when_due()
+        copied: dict[Shard, list[Row]] = {}
+        jobs = [partial(_made, *job, likely_there) for job in by_database.items()]
+        answers = at_once(self._threads, jobs)
+        for (database, copies), made in zip(by_database.items(), answers, strict=True):
+            if isinstance(made, IMError):
+                self._waiting.failed(database, made)
+                late += copies
+                continue
+            copied |= made
+            found = {one.target.number for one in copies} - {shard.number for shard in made}
+            self._active |= found & self.held  # stored behind our reading of that log
+        self._waiting.put_off(late)
+        return copied
+
+    def _wanted(self, rows: dict[Shard, list[Row]]) -> Iterator[Copy]:
+        """The copies to be made of these rows, each source's in order.
+
+        Within a database the append made them: what was just read there is there, and what was not
+        (somebody else holds that shard, or this is a repetition) is looked for.
         """
         of_user = self._shards.of_user
         there = {s: {row.id for row in group} for s, group in rows.items() if not s.is_group}
-        by_database: dict[Database, dict[Shard, list[Row]]] = {}
-        likely_there: set[bytes] = set()
         for shard, group in rows.items():
             if shard.is_group:
                 continue
@@ -208,24 +249,8 @@ class Run:
                 target = of_user(row.receiver)
                 if target is shard or of_user(row.sender) is not shard:
                     continue
-                if not row.withdraw_time:
-                    if row.id in there.get(target, ()):
-                        continue
-                    if target.database is shard.database:
-                        likely_there.add(row.id)
-                by_database.setdefault(target.database, {}).setdefault(target, []).append(row)
-        self._keep_when_due()
-        copied: dict[Shard, list[Row]] = {}
-        jobs = [
-            partial(copy, database, targets, likely_there)
-            for database, targets in by_database.items()
-        ]
-        for rows_there in at_once(self._threads, jobs):
-            copied |= rows_there
-        found = {target.number for targets in by_database.values() for target in targets}
-        found -= {target.number for target in copied}
-        self._active |= found & self.held  # stored behind our reading of that log
-        return copied
+                if row.withdraw_time or row.id not in there.get(target, ()):
+                    yield Copy(shard, target, row)
 
     def _take_in(
         self, rows: dict[Shard, list[Row]], copied: Mapping[Shard, Sequence[Row]]
@@ -277,3 +302,18 @@ class Run:
         self._metrics.deliver_rows.observe(self.rows_in_pass)
         self._metrics.deliver_seconds.observe(time.monotonic() - started)
         self._metrics.delivery_lag_seconds.observe(max(0.0, time.time() - oldest_ms / 1000))
+
+
+def _made(
+    database: Database, copies: Sequence[Copy], likely_there: Set[bytes]
+) -> dict[Shard, list[Row]] | IMError:
+    """Copy into one database; its failure where rows of others are all that needs it."""
+    by_target: dict[Shard, list[Row]] = {}
+    for one in copies:
+        by_target.setdefault(one.target, []).append(one.row)
+    try:
+        return copy(database, by_target, likely_there)
+    except IMError as error:
+        if any(one.source.database is database for one in copies):
+            raise
+        return error

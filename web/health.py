@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from models.broker import QUEUES
 from models.core import Core
 from models.log import delivered_versions, newest_versions
+from models.waiting import count_waiting
 
 
 class Health:
@@ -60,7 +62,7 @@ class Health:
 
 
 class Backlog:
-    """Queue lengths and undelivered rows, read when they are asked for."""
+    """Queue lengths, undelivered rows and waiting copies, read when they are asked for."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -72,18 +74,24 @@ class Backlog:
         behind = GaugeMetricFamily(
             "im_undelivered_rows", "Rows behind the delivery position.", labels=["shard"]
         )
+        copies = GaugeMetricFamily(
+            "im_waiting_copies",
+            "Rows that wait for a database that is away.",
+            labels=["database", "shard"],
+        )
         queues = GaugeMetricFamily("im_task_queue", "Tasks waiting.", labels=["queue"])
         core = self._core
-        try:
-            for shards in core.shards.by_database(core.shards.shards).values():
+        for database, shards in core.shards.by_database(core.shards.shards).items():
+            with suppress(Exception):  # what cannot be read now is left out
                 newest, delivered = newest_versions(shards), delivered_versions(shards)
                 for shard, version in newest.items():
                     behind.add_metric([str(shard)], version - delivered[shard])
+                for shard, count in count_waiting(database).items():
+                    copies.add_metric([database.name, str(shard)], count)
+        with suppress(Exception):
             for queue in sorted(set(QUEUES.values())):
                 queues.add_metric([queue], core.redis.llen(queue))
-        except Exception:
-            return [behind, queues]  # what cannot be read now is left out
-        return [behind, queues]
+        return [behind, copies, queues]
 
 
 def _state(check: Callable[[], object]) -> str:

@@ -3,6 +3,7 @@
 import itertools
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -40,7 +41,9 @@ def core(settings: Settings) -> Iterator[Core]:
     """Stores with an empty Redis; what is in MySQL from other tests is delivered."""
     stores = open_core(settings)
     stores.redis.flushdb()
-    Chat(stores).deliver_all()
+    chat = Chat(stores)
+    chat.deliverer.sweep()  # brings what waits
+    chat.deliver_all()
     stores.redis.flushdb()
     forget_another_time(stores.redis)
     yield stores
@@ -114,11 +117,12 @@ class Chat:
             self.deliverer.deliver(shards)
 
     def positions(self) -> dict[Shard, int]:
-        """`delivered` of every shard."""
-        return {
-            shard: delivered_versions([shard])[shard.number]
-            for shard in self.core.shards.shards.values()
-        }
+        """`delivered` of every shard whose database answers."""
+        found: dict[Shard, int] = {}
+        for shard in self.core.shards.shards.values():
+            with suppress(IMError):
+                found[shard] = delivered_versions([shard])[shard.number]
+        return found
 
     def rewind(self, positions: dict[Shard, int]) -> None:
         """Put `delivered` back, as if the runs since then had died before moving it."""

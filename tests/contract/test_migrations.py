@@ -48,7 +48,9 @@ def test_every_shard_of_every_database_is_made(make: Make) -> None:
         assert len(tables) == 12
         for shard in core.shards.shards.values():
             assert shard.table.startswith("group_message_" if shard.is_group else "message_")
-            for table in (shard.table, "shard_log", "shard_delivered", "conversation", "blacklist"):
+            for table in (shard.table, "shard_log", "shard_delivered", "copy_waiting"):
+                shard.database.query(f"SELECT * FROM {table} LIMIT 1")
+            for table in ("conversation", "blacklist"):
                 shard.database.query(f"SELECT * FROM {table} LIMIT 1")
             for table in ("chat_group", "member", "mention", "join_request", "user_group"):
                 shard.database.query(f"SELECT * FROM {table} LIMIT 1")
