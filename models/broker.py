@@ -13,7 +13,13 @@ from models.settings import Settings
 DELIVER = "tasks.deliver"
 SWEEP = "tasks.sweep"
 FANOUT = "tasks.fanout"
-QUEUES = {DELIVER: "deliver", SWEEP: "maintenance", FANOUT: "fanout"}
+CATCH_UP = "tasks.catch_up"
+QUEUES = {
+    DELIVER: "deliver",
+    SWEEP: "maintenance",
+    CATCH_UP: "maintenance",
+    FANOUT: "fanout",
+}
 
 
 def make_celery(settings: Settings) -> Celery:
@@ -35,6 +41,7 @@ def make_celery(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_send_task_events=False,
+        worker_proc_alive_timeout=30,  # it connects first, and a database may be frozen
         broker_connection_retry_on_startup=True,
         broker_pool_limit=32,  # Flower holds one per inspector while it asks for another
         broker_transport_options={
@@ -69,5 +76,14 @@ def fanout_enqueuer(app: Celery) -> Callable[[], None]:
 
     def enqueue() -> None:
         app.send_task(FANOUT, retry=False)
+
+    return enqueue
+
+
+def catch_up_enqueuer(app: Celery) -> Callable[[list[str]], None]:
+    """A function that enqueues the task for copies that wait, with the databases that answer."""
+
+    def enqueue(names: list[str]) -> None:
+        app.send_task(CATCH_UP, args=[names], argsrepr="", kwargsrepr="", retry=False)
 
     return enqueue

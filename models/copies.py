@@ -8,19 +8,61 @@ Dying before COMMIT copies nothing; dying after it makes the next delivery find 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import NamedTuple
 
 import pymysql
 import structlog
 from pymysql.constants import ER
 
+from models.errors import IMError
 from models.log import Entry, Row, append_entries, find_by_sequence, insert_statement
 from models.mysql import Connection, Database, placeholders
-from models.shards import Shard, bucket_of
+from models.shards import Shard, ShardMap, bucket_of
 
 log = structlog.get_logger()
 
 COPY_ROWS_MAX = 100
 """Rows of one transaction: sends to the same database wait while it holds the counters."""
+
+
+class Copy(NamedTuple):
+    """A row of `source` and the shard that is to hold it as well."""
+
+    source: Shard
+    target: Shard
+    row: Row
+
+
+def wanted(shards: ShardMap, rows: Mapping[Shard, Sequence[Row]]) -> Iterator[Copy]:
+    """The copies to be made of rows that were just read, each source's in order.
+
+    Within a database the append made them: what was read there is there, and what was not (somebody
+    else holds that shard, or this is a repetition) is to be looked for.
+    """
+    of_user = shards.of_user
+    there = {s: {row.id for row in group} for s, group in rows.items() if not s.is_group}
+    for shard, group in rows.items():
+        if shard.is_group:
+            continue
+        for row in group:
+            target = of_user(row.receiver)
+            if target is shard or of_user(row.sender) is not shard:
+                continue
+            if row.withdraw_time or row.id not in there.get(target, ()):
+                yield Copy(shard, target, row)
+
+
+def copy_all(
+    ends: tuple[Database, Database], copies: Iterable[Copy], likely_there: Set[bytes]
+) -> dict[Shard, list[Row]] | IMError:
+    """Make copies from one database into another, or the same; see `copy`."""
+    by_target: dict[Shard, list[Row]] = {}
+    for one in copies:
+        by_target.setdefault(one.target, []).append(one.row)
+    try:
+        return copy(ends[1], by_target, likely_there)
+    except IMError as error:
+        return error
 
 
 def copy(

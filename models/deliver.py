@@ -7,7 +7,7 @@ themselves.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,17 +26,13 @@ from models.redisclient import Scripts
 from models.redisguard import forget_another_time
 from models.run import ADVANCE_EVERY_S, Run
 from models.settings import Settings
-from models.shards import Shard, ShardMap
-from models.waiting import Answering, bring, waiting
+from models.shards import ShardMap
 from models.wake import Enqueue
 
 log = structlog.get_logger()
 
 RUN_MAX_S = 5.0
 """A delivery ends after this long even under load, so that a worker can be stopped gently."""
-
-CATCH_UP_MAX_S = 1.5
-"""A sweep brings copies that waited for this long; the next one goes on."""
 
 MUCH_ROWS = 64
 """A delivery with this much to do at once lets others hear the next wake-ups."""
@@ -71,7 +67,7 @@ class Deliverer:
         self._enqueue = enqueue
         self._fan_out = fan_out
         self._threads = ThreadPoolExecutor(len(shards.databases), "database")
-        self._answering = Answering(client, settings)
+        self.answered: list[Database] = []
         self._effects = Effects(shards, client, scripts)
         memberships = Memberships(shards, client, scripts)
         self._group_effects = GroupEffects(settings, shards, client, scripts, memberships)
@@ -139,42 +135,17 @@ class Deliverer:
     def sweep(self) -> list[int]:
         """The shards with rows behind `delivered`; a database that is down is left out.
 
-        What waited for a database that answers again is brought there first.
+        The others are in `answered` then.
         """
         forget_another_time(self._redis)
-        lagging: set[int] = set()
-        answering: list[Database] = []
+        lagging: list[int] = []
+        self.answered = []
         for database, shards in self._shards.by_database(self._shards.shards).items():
             try:
                 newest, delivered = newest_versions(shards), delivered_versions(shards)
             except IMError as error:
                 log.warning("database left out", database=database.name, why=error.message)
                 continue
-            answering.append(database)
-            lagging.update(n for n, version in newest.items() if version > delivered[n])
-        return sorted(lagging | self._catch_up(answering))
-
-    def _catch_up(self, answering: Sequence[Database]) -> set[int]:
-        """Bring what waits in databases that answer to others that do; the shards that grew."""
-        grown: set[int] = set()
-        deadline = time.monotonic() + CATCH_UP_MAX_S
-        for database, pairs in self._waiting(answering).items():
-            try:
-                for source, target in pairs:
-                    grown.add(target.number)
-                    while bring(source, target):
-                        if time.monotonic() > deadline:
-                            return grown
-                self._answering.tell(database)
-            except IMError as error:
-                log.warning("copies wait on", database=database.name, why=error.message)
-        return grown
-
-    def _waiting(self, answering: Sequence[Database]) -> dict[Database, list[tuple[Shard, Shard]]]:
-        """Sources and targets of copies that can go on, by database of the target."""
-        found: dict[Database, list[tuple[Shard, Shard]]] = {}
-        for database in answering:
-            for source, target in waiting(database, self._shards):
-                if target.database in answering:
-                    found.setdefault(target.database, []).append((source, target))
-        return found
+            self.answered.append(database)
+            lagging += [n for n, version in newest.items() if version > delivered[n]]
+        return lagging

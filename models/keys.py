@@ -22,9 +22,13 @@ LISTENER = "listener"
 """String: token of the one delivery that may wait for wake-ups when it is idle."""
 
 
-def answering(database: str) -> str:
-    """String: the database took what copies waited for it, a moment ago."""
-    return f"answering:{database}"
+CATCH_UP = "catch-up"
+"""String: token of the one task that brings copies that waited."""
+
+
+def answering(source: str, target: str) -> str:
+    """String: the target took the copies that waited for it in the source, a moment ago."""
+    return f"answering:{source}:{target}"
 
 
 def latest(user: str) -> str:

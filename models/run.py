@@ -17,15 +17,16 @@ caches (models/fence.py).
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
 from models import keys
 from models.atonce import at_once
-from models.copies import copy
+from models.copies import Copy, copy_all, wanted
 from models.effects import Effects
 from models.errors import IMError
 from models.fanout import mark as mark_groups
@@ -37,7 +38,7 @@ from models.mysql import Database
 from models.redisclient import Scripts
 from models.settings import Settings
 from models.shards import Shard, ShardMap
-from models.waiting import Answering, Copy, Waiting
+from models.waiting import Answering, Waiting
 from models.wake import Enqueue, call
 
 log = structlog.get_logger()
@@ -50,6 +51,13 @@ KEEP_EVERY_S = 1.0
 
 ADVANCE_EVERY_S = 0.25
 """Progress is made durable this often; what is behind is repeated after a crash."""
+
+
+class _Answer(NamedTuple):
+    """What a database says: positions and rows by shard, and the shards that grew beside."""
+
+    rows: dict[Shard, tuple[int, list[Row]]]
+    grown: set[int]
 
 
 class Run:
@@ -176,81 +184,82 @@ class Run:
             mark_groups(self._scripts.client, small, self._fan_out)
 
     def _read(self) -> dict[Shard, list[Row]]:
-        """The next rows of active shards; one that has no more behind them is not active then."""
+        """The next rows of active shards; one that has no more behind them is not active then.
+
+        Nor is one whose database does not answer: the sweep comes back to it.
+        """
         rows: dict[Shard, list[Row]] = {}
         grown: set[int] = set()
         by_database = self._shards.by_database(self._active)
         jobs = [partial(self._read_database, *job) for job in by_database.items()]
-        for answer, brought in at_once(self._threads, jobs):
-            grown |= brought
-            for shard, (position, group) in answer.items():
+        failures: list[IMError] = []
+        for shards, answer in zip(by_database.values(), at_once(self._threads, jobs), strict=True):
+            if isinstance(answer, IMError):
+                failures.append(answer)
+                self._active -= {shard.number for shard in shards}
+                continue
+            grown |= answer.grown
+            for shard, (position, group) in answer.rows.items():
                 if shard not in self._reached:
                     self._durable[shard] = self._reached[shard] = position
                 if group:
                     rows[shard] = group
                 if len(group) < self._limit:
                     self._active.discard(shard.number)
+        if len(failures) == len(jobs):
+            raise failures[0]
         if grown:
             self.take(grown)
         return rows
 
-    def _read_database(
-        self, database: Database, shards: Sequence[Shard]
-    ) -> tuple[dict[Shard, tuple[int, list[Row]]], set[int]]:
-        """Rows of shards of one database; where one begins, also who grew by what waited."""
-        answer = read_forward({shard: self._reached.get(shard) for shard in shards}, self._limit)
-        if all(shard in self._reached for shard in shards):
-            return answer, set()
-        held = self._shards.by_database(self.held)[database]
-        return answer, self._waiting.begin(database, set(held))
+    def _read_database(self, database: Database, shards: Sequence[Shard]) -> _Answer | IMError:
+        """Rows of shards of one database; where one begins, what waits is brought first."""
+        try:
+            after = {shard: self._reached.get(shard) for shard in shards}
+            rows = read_forward(after, self._limit)
+            if None not in after.values() or all(shard.is_group for shard in shards):
+                return _Answer(rows, set())
+            held = self._shards.by_database(self.held)[database]
+            return _Answer(rows, self._waiting.begin(database, set(held)))
+        except IMError as error:
+            log.warning("database left out", database=database.name, why=error.message)
+            return error
 
     def _copy(self, rows: dict[Shard, list[Row]]) -> dict[Shard, list[Row]]:
         """Copy what belongs elsewhere; return by target what is new there, as far as known.
 
         What a database cannot take now is put off (models/waiting.py).
         """
-        by_database: dict[Database, list[Copy]] = {}
+        by_database: dict[tuple[Database, Database], list[Copy]] = {}
         late: list[Copy] = []
         likely_there: set[bytes] = set()
-        for one in self._wanted(rows):
+        for one in wanted(self._shards, rows):
             if self._waiting.holds_back(one):
                 late.append(one)
                 continue
             if one.target.database is one.source.database and not one.row.withdraw_time:
                 likely_there.add(one.row.id)
-            by_database.setdefault(one.target.database, []).append(one)
+            ends = (one.source.database, one.target.database)
+            by_database.setdefault(ends, []).append(one)
         self._keep_when_due()
         copied: dict[Shard, list[Row]] = {}
-        jobs = [partial(_made, *job, likely_there) for job in by_database.items()]
+        jobs = [partial(copy_all, *job, likely_there) for job in by_database.items()]
         answers = at_once(self._threads, jobs)
-        for (database, copies), made in zip(by_database.items(), answers, strict=True):
-            if isinstance(made, IMError):
-                self._waiting.failed(database, made)
+        failure: IMError | None = None
+        for (ends, copies), made in zip(by_database.items(), answers, strict=True):
+            if not isinstance(made, IMError):
+                copied |= made
+                found = {one.target.number for one in copies} - {shard.number for shard in made}
+                self._active |= found & self.held  # stored behind our reading of that log
+            elif ends[0] is ends[1]:
+                failure = made  # none to wait for: its own rows lie there
+            else:
+                self._waiting.failed(*ends, made)
                 late += copies
-                continue
-            copied |= made
-            found = {one.target.number for one in copies} - {shard.number for shard in made}
-            self._active |= found & self.held  # stored behind our reading of that log
         self._waiting.put_off(late)
+        if failure is not None:
+            raise failure
         return copied
-
-    def _wanted(self, rows: dict[Shard, list[Row]]) -> Iterator[Copy]:
-        """The copies to be made of these rows, each source's in order.
-
-        Within a database the append made them: what was just read there is there, and what was not
-        (somebody else holds that shard, or this is a repetition) is looked for.
-        """
-        of_user = self._shards.of_user
-        there = {s: {row.id for row in group} for s, group in rows.items() if not s.is_group}
-        for shard, group in rows.items():
-            if shard.is_group:
-                continue
-            for row in group:
-                target = of_user(row.receiver)
-                if target is shard or of_user(row.sender) is not shard:
-                    continue
-                if row.withdraw_time or row.id not in there.get(target, ()):
-                    yield Copy(shard, target, row)
 
     def _take_in(
         self, rows: dict[Shard, list[Row]], copied: Mapping[Shard, Sequence[Row]]
@@ -281,39 +290,34 @@ class Run:
                 self._keep()
 
     def advance(self) -> None:
-        """Make progress durable; forget shards that somebody else has moved meanwhile."""
+        """Make progress durable; forget shards that somebody else has moved meanwhile.
+
+        What one database refuses keeps no other one back; it is raised at the end.
+        """
         self._advanced_at = time.monotonic()
+        failure: IMError | None = None
         for shards in self._shards.by_database(shard.number for shard in self._reached).values():
             moves = {
                 shard: (self._durable[shard], self._reached[shard])
                 for shard in shards
                 if self._reached[shard] > self._durable[shard]
             }
-            moved = move_delivered(moves)
+            try:
+                moved = move_delivered(moves)
+            except IMError as error:
+                failure = error
+                continue
             for shard in moves:
                 if shard.number in moved:
                     self._durable[shard] = self._reached[shard]
                 else:
                     log.info("delivered by another run", shard=shard.number)
                     del self._reached[shard], self._durable[shard]
+        if failure is not None:
+            raise failure
 
     def _observe(self, rows: dict[Shard, list[Row]], started: float) -> None:
         oldest_ms = min(group[0].send_time for group in rows.values())
         self._metrics.deliver_rows.observe(self.rows_in_pass)
         self._metrics.deliver_seconds.observe(time.monotonic() - started)
         self._metrics.delivery_lag_seconds.observe(max(0.0, time.time() - oldest_ms / 1000))
-
-
-def _made(
-    database: Database, copies: Sequence[Copy], likely_there: Set[bytes]
-) -> dict[Shard, list[Row]] | IMError:
-    """Copy into one database; its failure where rows of others are all that needs it."""
-    by_target: dict[Shard, list[Row]] = {}
-    for one in copies:
-        by_target.setdefault(one.target, []).append(one.row)
-    try:
-        return copy(database, by_target, likely_there)
-    except IMError as error:
-        if any(one.source.database is database for one in copies):
-            raise
-        return error

@@ -2,9 +2,9 @@
 
 A delivery that cannot copy a row notes it and goes on: what waits for one database holds up nobody
 else. While anything is noted for a database, deliveries note all that is for it: rows keep their
-order, and one that does not answer is waited for once, not in every pass. The sweep brings what was
-noted to databases that answer, oldest first, and says so; the next delivery of a shard brings the
-rest of its notes itself and copies again.
+order, and one that does not answer is not waited for in every pass. models/catchup.py brings what
+was noted to databases that answer, oldest first, and says so; the next delivery of a shard brings
+the rest of its notes itself and copies again.
 
 What if the process dies: a note is there before `delivered` moves past its row, so either the note
 or the next delivery finds the row. Notes go after their rows were copied, and copying again changes
@@ -12,13 +12,15 @@ nothing. A row that was recalled meanwhile is not where it was noted: it has mov
 log, and comes from there.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence, Set
+from time import monotonic
 from typing import Any, NamedTuple
 
 import structlog
 
 from models import keys
-from models.copies import COPY_ROWS_MAX, copy
+from models.copies import COPY_ROWS_MAX, Copy, copy
 from models.errors import IMError
 from models.log import COLUMNS, Row
 from models.metrics import Metrics
@@ -28,23 +30,23 @@ from models.shards import Shard, ShardMap
 
 log = structlog.get_logger()
 
-BRING_CALLS_MAX = 20
-"""Of a shard that has more for another one than so many calls bring, all goes on waiting."""
+BRING_MAX_S = 0.3
+"""A delivery that begins brings copies for this long; what is left goes on waiting."""
 
 
-class Copy(NamedTuple):
-    """A row of `source` and the shard that is to hold it as well."""
+class Brought(NamedTuple):
+    """Whether nothing is left that was to be brought, and the shards that grew by it."""
 
-    source: Shard
-    target: Shard
-    row: Row
+    everything: bool
+    grown: set[int]
 
 
 def note(database: Database, copies: Sequence[Copy]) -> None:
     """Write down that these copies wait; their sources lie in `database`."""
     database.execute(
-        "INSERT IGNORE INTO copy_waiting (shard, target, version)"
-        f" VALUES {','.join(['(%s,%s,%s)'] * len(copies))}",
+        "INSERT INTO copy_waiting (shard, target, version)"
+        f" VALUES {','.join(['(%s,%s,%s)'] * len(copies))}"
+        " ON DUPLICATE KEY UPDATE version = VALUES(version)",
         [
             value
             for source, target, row in copies
@@ -59,52 +61,66 @@ def waiting(database: Database, shards: ShardMap) -> list[tuple[Shard, Shard]]:
     return [(shards.shards[source], shards.shards[target]) for source, target in pairs]
 
 
-def count_waiting(database: Database) -> dict[int, int]:
-    """How many copies of rows of this database wait, by the shard they wait for."""
-    return dict(database.query("SELECT target, COUNT(*) FROM copy_waiting GROUP BY target"))
+def count_waiting(database: Database, shards: ShardMap) -> Counter[Database]:
+    """How many rows of this database wait, by the database they wait for."""
+    counts: Counter[Database] = Counter()
+    for target, count in database.query(
+        "SELECT target, COUNT(*) FROM copy_waiting GROUP BY target"
+    ):
+        counts[shards.shards[target].database] += count
+    return counts
 
 
-def bring(source: Shard, target: Shard) -> bool:
-    """Copy the oldest rows of `source` that wait for `target`; returns whether more may wait."""
-    noted = source.database.query(
-        "SELECT version FROM copy_waiting WHERE shard = %s AND target = %s"
-        " ORDER BY version LIMIT %s",
+def bring(shards: ShardMap, source: Shard, target: Shard, deadline: float) -> Brought:
+    """Copy rows of `source` that wait for `target`, oldest first, until then at the latest."""
+    grown: set[int] = set()
+    columns = ",".join(f"row.{column}" for column in COLUMNS.split(","))
+    while noted := source.database.query(
+        f"SELECT note.version,{columns} FROM copy_waiting note"
+        f" LEFT JOIN {source.table} row USING (version)"
+        " WHERE note.shard = %s AND note.target = %s ORDER BY note.version LIMIT %s",
         (source.number, target.number, COPY_ROWS_MAX),
-    )
-    if not noted:
-        return False
-    versions = [version for (version,) in noted]
-    marks = placeholders(len(versions))
-    found = source.database.query(
-        f"SELECT {COLUMNS} FROM {source.table} WHERE version IN ({marks}) ORDER BY version",
-        versions,
-    )
-    if found:
-        copy(target.database, {target: [Row._make(values) for values in found]})
-    source.database.execute(
-        f"DELETE FROM copy_waiting WHERE shard = %s AND target = %s AND version IN ({marks})",
-        [source.number, target.number, *versions],
-    )
-    return len(versions) == COPY_ROWS_MAX
+    ):
+        rows: dict[Shard, list[Row]] = {}
+        for _, *values in noted:
+            if values[0] is not None:
+                row = Row._make(values)
+                rows.setdefault(shards.of_user(row.receiver), []).append(row)
+        rows.pop(source, None)  # since their receiver moved there
+        for shard, group in rows.items():
+            copy(shard.database, {shard: group})
+            grown.add(shard.number)
+        versions = [version for version, *_ in noted]
+        source.database.execute(
+            "DELETE FROM copy_waiting WHERE shard = %s AND target = %s"
+            f" AND version IN ({placeholders(len(versions))})",
+            [source.number, target.number, *versions],
+        )
+        if len(noted) < COPY_ROWS_MAX:
+            break
+        if monotonic() > deadline:
+            return Brought(False, grown)
+    return Brought(True, grown)
 
 
 class Answering:
-    """Which databases took all that waited for them; the next sweep tells what Redis forgot."""
+    """Which databases took all that waited for them in another one; told anew when Redis forgot."""
 
     def __init__(self, client: Any, settings: Settings) -> None:
         self._redis = client
         self._ttl_ms = int(settings.sweep_interval_s * 3000)
 
-    def tell(self, database: Database) -> None:
+    def tell(self, source: Database, target: Database) -> None:
         """It took what waited for it."""
-        self._redis.set(keys.answering(database.name), "1", px=self._ttl_ms)
+        self._redis.set(keys.answering(source.name, target.name), "1", px=self._ttl_ms)
 
-    def forget(self, database: Database) -> None:
+    def forget(self, source: Database, target: Database) -> None:
         """It did not take a copy."""
-        self._redis.delete(keys.answering(database.name))
+        self._redis.delete(keys.answering(source.name, target.name))
 
-    def __contains__(self, database: Database) -> bool:
-        return bool(self._redis.exists(keys.answering(database.name)))
+    def knows(self, source: Database, target: Database) -> bool:
+        """Whether it took everything a moment ago."""
+        return bool(self._redis.exists(keys.answering(source.name, target.name)))
 
 
 class Waiting:
@@ -122,20 +138,24 @@ class Waiting:
 
         To be called when positions were read: notes were made before `delivered` moved.
         """
+        if len(self._shards.databases) == 1:
+            return set()  # there is none to wait for
         pairs = waiting(database, self._shards)
         targets = {target.database for _, target in pairs}
-        away = {target for target in targets if target not in self._answering}
+        away = {target for target in targets if not self._answering.knows(database, target)}
         grown: set[int] = set()
+        deadline = monotonic() + BRING_MAX_S
         for source, target in pairs:
             if source not in held or target.database in away:
                 continue
             try:
-                if any(not bring(source, target) for _ in range(BRING_CALLS_MAX)):
-                    grown.add(target.number)
-                else:
-                    away.add(target.database)
+                brought = bring(self._shards, source, target, deadline)
             except IMError as error:
-                self.failed(target.database, error)
+                self.failed(database, target.database, error)
+                away.add(target.database)
+                continue
+            grown |= brought.grown
+            if not brought.everything:
                 away.add(target.database)
         self._away[database] = away
         return grown
@@ -144,10 +164,10 @@ class Waiting:
         """Whether the copy must wait, because others do that it must not overtake."""
         return copy.target.database in self._away.get(copy.source.database, ())
 
-    def failed(self, database: Database, error: IMError) -> None:
-        """The database did not take copies."""
-        log.warning("copies put off", database=database.name, why=error.message)
-        self._answering.forget(database)
+    def failed(self, source: Database, target: Database, error: IMError) -> None:
+        """A database did not take copies."""
+        log.warning("copies put off", database=target.name, why=error.message)
+        self._answering.forget(source, target)
 
     def put_off(self, copies: Iterable[Copy]) -> None:
         """Note copies; from now on all others for their databases are held back."""

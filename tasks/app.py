@@ -11,13 +11,16 @@ import structlog
 from celery.signals import worker_process_init, worker_process_shutdown
 
 from models.broker import (
+    CATCH_UP,
     DELIVER,
     FANOUT,
     SWEEP,
+    catch_up_enqueuer,
     deliver_enqueuer,
     fanout_enqueuer,
     make_celery,
 )
+from models.catchup import CatchUp
 from models.core import Core, open_core
 from models.deliver import Deliverer
 from models.errors import IMError
@@ -35,6 +38,7 @@ settings = Settings()
 app = make_celery(settings)
 enqueue = deliver_enqueuer(app)
 enqueue_fanout = fanout_enqueuer(app)
+enqueue_catch_up = catch_up_enqueuer(app)
 
 
 @lru_cache(maxsize=1)
@@ -56,6 +60,18 @@ def deliverer() -> Deliverer:
         enqueue,
         enqueue_fanout,
     )
+
+
+@lru_cache(maxsize=1)
+def catching_up() -> CatchUp:
+    stores = core()
+    return CatchUp(settings, stores.shards, stores.redis, stores.scripts, enqueue)
+
+
+def enqueue_apart(shards: list[int]) -> None:
+    """Enqueue deliveries, one for each database: where one is ill, it holds up no other."""
+    for group in core().shards.by_database(shards).values():
+        enqueue([shard.number for shard in group])
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
@@ -91,8 +107,7 @@ def deliver(shards: list[int]) -> None:
     except (IMError, RedisError) as error:
         translated("delivery", error)
         return
-    if left:
-        enqueue(left)
+    enqueue_apart(left)
 
 
 @app.task(name=FANOUT)  # type: ignore[untyped-decorator]
@@ -112,8 +127,20 @@ def sweep() -> None:
         lagging = deliverer().sweep()
         if lagging:
             core().metrics.sweep_lagging.inc(len(lagging))
-            enqueue(lagging)
+            enqueue_apart(lagging)
         if is_behind(core().redis):
             enqueue_fanout()
+        answered = deliverer().answered
+        if catching_up().wanted(answered):
+            enqueue_catch_up([database.name for database in answered])
     except (IMError, RedisError) as error:
         translated("sweep", error)
+
+
+@app.task(name=CATCH_UP)  # type: ignore[untyped-decorator]
+def catch_up(names: list[str]) -> None:
+    """Bring copies that waited for a database to it, between the databases of these names."""
+    try:
+        catching_up().run(names)
+    except (IMError, RedisError) as error:
+        translated("catching up", error)

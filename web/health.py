@@ -1,6 +1,7 @@
 """`/healthz`, `/readyz` and, on the metrics port alone, `/metrics`."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -75,19 +76,19 @@ class Backlog:
             "im_undelivered_rows", "Rows behind the delivery position.", labels=["shard"]
         )
         copies = GaugeMetricFamily(
-            "im_waiting_copies",
-            "Rows that wait for a database that is away.",
-            labels=["database", "shard"],
+            "im_waiting_copies", "Copies that wait for a database.", labels=["database"]
         )
         queues = GaugeMetricFamily("im_task_queue", "Tasks waiting.", labels=["queue"])
         core = self._core
+        waiting = Counter(dict.fromkeys(core.shards.databases, 0))
         for database, shards in core.shards.by_database(core.shards.shards).items():
             with suppress(Exception):  # what cannot be read now is left out
                 newest, delivered = newest_versions(shards), delivered_versions(shards)
                 for shard, version in newest.items():
                     behind.add_metric([str(shard)], version - delivered[shard])
-                for shard, count in count_waiting(database).items():
-                    copies.add_metric([database.name, str(shard)], count)
+                waiting.update(count_waiting(database, core.shards))
+        for database, count in waiting.items():
+            copies.add_metric([database.name], count)
         with suppress(Exception):
             for queue in sorted(set(QUEUES.values())):
                 queues.add_metric([queue], core.redis.llen(queue))

@@ -11,6 +11,7 @@ import pytest
 from dev.services import MariaDB, Redis
 from migrations.run import migrate
 from models.append import Draft, Outcome, Stored, append
+from models.catchup import CatchUp
 from models.core import Core, open_core
 from models.deliver import Deliverer
 from models.errors import IMError
@@ -42,7 +43,7 @@ def core(settings: Settings) -> Iterator[Core]:
     stores = open_core(settings)
     stores.redis.flushdb()
     chat = Chat(stores)
-    chat.deliverer.sweep()  # brings what waits
+    chat.bring_what_waits()
     chat.deliver_all()
     stores.redis.flushdb()
     forget_another_time(stores.redis)
@@ -105,6 +106,12 @@ class Chat:
         shards = {self.core.shards.of_user(user).number for user in users} | self._woken
         self._woken = set()
         self._deliver(sorted(shards))
+
+    def bring_what_waits(self) -> None:
+        """As the task does; the sweep finds the shards that grew."""
+        core = self.core
+        catch_up = CatchUp(core.settings, core.shards, core.redis, core.scripts, lambda _: None)
+        catch_up.run(database.name for database in core.shards.databases)
 
     def deliver_all(self) -> None:
         self._deliver(list(self.core.shards.shards))

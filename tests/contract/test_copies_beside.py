@@ -187,7 +187,7 @@ def test_a_delivery_that_holds_both_sides_looks_for_nothing(
 ) -> None:
     alice, bob = pair
     asked: list[Any] = []
-    monkeypatch.setattr(models.run, "copy", lambda *args: asked.append(args))
+    monkeypatch.setattr(models.copies, "copy", lambda *args: asked.append(args))
     chat.send(alice, bob)
     chat.deliver(alice, bob)
     assert asked == []

@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 
-import models.deliver
-import models.run
+import models.catchup
+import models.copies
 import models.waiting
 from models import keys
+from models.catchup import CatchUp
 from models.copies import COPY_ROWS_MAX
 from models.errors import Code, IMError
 from models.log import Row
 from models.mailbox import sync
 from models.mysql import Database
+from models.shards import bucket_of
 from models.usecases.recall import recall
-from models.waiting import BRING_CALLS_MAX, Copy, count_waiting, note
+from models.waiting import Answering, Copy, count_waiting, note, waiting
 from proto import im_pb2
 from tests.contract.conftest import Chat
 from tests.contract.test_deliver import NoWaker
@@ -44,7 +46,7 @@ def carol(user_in: Callable[[int], str]) -> str:
 def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The databases that deliveries try to copy into, and the sweep."""
     names: list[str] = []
-    for module in (models.run, models.waiting):
+    for module in (models.copies, models.waiting):
         original = module.copy  # type: ignore[attr-defined]
 
         def copy(database: Database, *args: Any, original: Any = original) -> Any:
@@ -85,13 +87,25 @@ def latest(chat: Chat, user: str) -> int:
     return int(chat.core.redis.get(keys.latest(user)) or 0)
 
 
-def waiting(chat: Chat, user: str) -> int:
+def noted(chat: Chat, user: str) -> int:
     """How many rows of the user's database wait."""
-    return sum(count_waiting(chat.core.shards.of_user(user).database).values())
+    shards = chat.core.shards
+    return sum(count_waiting(shards.of_user(user).database, shards).values())
+
+
+def tell(chat: Chat, source: str, target: str) -> None:
+    """Say that the database of the second user took what waited for it in that of the first."""
+    of_user = chat.core.shards.of_user
+    answering = Answering(chat.core.redis, chat.core.settings)
+    answering.tell(of_user(source).database, of_user(target).database)
 
 
 def catch_up(chat: Chat) -> None:
-    """Sweeps and the deliveries they call for, until nothing is left."""
+    """The task, sweeps, and the deliveries they call for, until nothing is left."""
+    databases = chat.core.shards.databases
+    while any(waiting(database, chat.core.shards) for database in databases):
+        chat.core.redis.delete(keys.CATCH_UP)  # as some time after a failure
+        chat.bring_what_waits()
     while shards := chat.deliverer.sweep():
         chat.deliverer.deliver(shards)
 
@@ -106,13 +120,13 @@ def test_what_waits_holds_up_nobody_else(chat: Chat, alice: str, bob: str, carol
         chat.deliver(alice, bob)
 
         # Then: both are delivered where they can be
-        assert waiting(chat, alice) == 1
+        assert noted(chat, alice) == 1
         assert latest(chat, alice) == mailbox(chat, alice)[-1].version
         assert latest(chat, bob) == mailbox(chat, bob)[-1].version
         assert shown(chat, bob) == [behind.id]
         source = chat.core.shards.of_user(alice)
         assert source.number not in chat.deliverer.sweep()
-        assert waiting(chat, alice) == 1
+        assert noted(chat, alice) == 1
 
     # When: it is back
     catch_up(chat)
@@ -120,7 +134,7 @@ def test_what_waits_holds_up_nobody_else(chat: Chat, alice: str, bob: str, carol
     # Then
     assert shown(chat, carol) == [waits.id]
     assert latest(chat, carol) == mailbox(chat, carol)[-1].version
-    assert waiting(chat, alice) == 0
+    assert noted(chat, alice) == 0
 
 
 def test_who_is_back_gets_everything_in_order(chat: Chat, alice: str, carol: str) -> None:
@@ -135,7 +149,7 @@ def test_who_is_back_gets_everything_in_order(chat: Chat, alice: str, carol: str
 
     # Then: it waits as well
     assert shown(chat, carol) == []
-    assert waiting(chat, alice) == 4
+    assert noted(chat, alice) == 4
 
     # When
     catch_up(chat)
@@ -144,7 +158,7 @@ def test_who_is_back_gets_everything_in_order(chat: Chat, alice: str, carol: str
 
     # Then: in order, and the last without waiting
     assert shown(chat, carol) == ids
-    assert waiting(chat, alice) == 0
+    assert noted(chat, alice) == 0
 
 
 def test_a_delivery_brings_what_came_after_the_sweep(chat: Chat, alice: str, carol: str) -> None:
@@ -174,7 +188,7 @@ def test_a_delivery_brings_what_came_after_the_sweep(chat: Chat, alice: str, car
 
     # Then
     assert shown(chat, carol) == [first.id, second.id, third.id]
-    assert waiting(chat, alice) == 0
+    assert noted(chat, alice) == 0
     assert chat.deliverer.sweep() == []
 
 
@@ -184,7 +198,7 @@ def test_a_shard_that_is_taken_later_lets_nothing_overtake(
     # Given: a delivery that noted something of one shard
     chat = Chat(core)
     run = chat.deliverer._run()
-    with away(chat, carol) as database:
+    with away(chat, carol):
         ids = [chat.send(alice, carol).id]
         run.take({ALICE})
         while run.work():
@@ -200,7 +214,7 @@ def test_a_shard_that_is_taken_later_lets_nothing_overtake(
     assert shown(chat, carol) == []
 
     # When: the database answers again, as the delivery learns when it takes another shard
-    chat.deliverer._answering.tell(database)
+    tell(chat, alice, carol)
     ids.append(chat.send(alice, carol).id)
     chat.send(bob, carol)
     run.take({ALICE, BOB})
@@ -211,59 +225,246 @@ def test_a_shard_that_is_taken_later_lets_nothing_overtake(
 
     # Then
     assert [row.id.hex() for row in mailbox(chat, carol) if row.sender == alice] == ids
-    assert waiting(chat, alice) == 0
+    assert noted(chat, alice) == 0
 
 
 def test_a_shard_with_much_to_bring_goes_on_waiting(
     core: Any, alice: str, carol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given: more than a delivery brings, and a sweep that has said that the database answers
+    # Given: more than a delivery brings in its time, and somebody said that the database answers
     chat = Chat(core)
-    count = COPY_ROWS_MAX * BRING_CALLS_MAX + 1
-    with away(chat, carol) as database:
-        drafts = [chat.draft(alice, carol, str(n)) for n in range(count)]
-        for start in range(0, count, 400):
-            chat.send_batch(drafts[start : start + 400])
+    with away(chat, carol):
+        ids = [chat.send(alice, carol).id for _ in range(2 * COPY_ROWS_MAX)]
         chat.deliver(alice)
-    chat.deliverer._answering.tell(database)
+    tell(chat, alice, carol)
+    monkeypatch.setattr(models.waiting, "BRING_MAX_S", 0.0)
 
     # When
-    last = chat.send(alice, carol)
+    ids.append(chat.send(alice, carol).id)
     chat.deliver(alice)
 
-    # Then: the newest does not overtake what is left
-    assert len(shown(chat, carol)) == count - 1
-    assert waiting(chat, alice) == 2
+    # Then: what was brought is delivered, and the newest does not overtake what is left
+    assert shown(chat, carol) == ids[:COPY_ROWS_MAX]
+    assert latest(chat, carol) == mailbox(chat, carol)[-1].version
+    assert noted(chat, alice) == COPY_ROWS_MAX + 1
 
-    # When: sweeps have no time for more than a call each
-    monkeypatch.setattr(models.deliver, "CATCH_UP_MAX_S", 0.0)
+    # When: the task has no time for more either
+    monkeypatch.setattr(models.catchup, "PAIR_MAX_S", 0.0)
+    chat.bring_what_waits()
+    assert noted(chat, alice) == 1
+    ids.append(chat.send(alice, carol).id)
+    chat.deliver(alice)
     catch_up(chat)
 
     # Then
-    ids = shown(chat, carol)
-    assert len(ids) == count + 1
-    assert ids == shown(chat, alice)
-    assert ids[-1] == last.id
+    assert shown(chat, carol) == ids
 
 
-def test_a_sweep_ends_in_time_and_the_next_goes_on(
+def test_what_was_brought_is_called_for(core: Any, alice: str, carol: str) -> None:
+    # Given
+    chat = Chat(core)
+    with away(chat, carol):
+        chat.send(alice, carol)
+        chat.deliver(alice)
+    called: list[int] = []
+    task = CatchUp(core.settings, core.shards, core.redis, core.scripts, called.extend)
+    assert task.wanted(core.shards.databases)
+    assert not task.wanted(core.shards.databases[:1])
+
+    # Then: what one of them did not answer is not asked of it
+    task.run([core.shards.of_user(alice).database.name])
+    assert noted(chat, alice) == 1
+
+    # When
+    task.run([database.name for database in core.shards.databases])
+
+    # Then
+    assert called == [CAROL]
+    assert not task.wanted(core.shards.databases)
+
+
+def test_a_task_that_failed_is_not_repeated_at_once(
+    core: Any, alice: str, carol: str, tried: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    chat = Chat(core)
+    with away(chat, carol) as database:
+        chat.send(alice, carol)
+        chat.deliver(alice)
+        tried.clear()
+
+        # When
+        for _ in range(3):
+            chat.bring_what_waits()
+
+        # Then
+        assert tried == [database.name]
+
+    # Then: nor is another one begun meanwhile
+    task = CatchUp(core.settings, core.shards, core.redis, core.scripts, lambda _: None)
+    assert not task.wanted(core.shards.databases)
+    assert 0 < core.redis.pttl(keys.CATCH_UP) <= models.catchup.LOCK_MS
+    assert noted(chat, alice) == 1
+
+
+def test_who_has_moved_gets_what_waited_where_they_are(
     core: Any, alice: str, carol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
     chat = Chat(core)
     with away(chat, carol):
-        ids = [chat.send(alice, carol).id for _ in range(COPY_ROWS_MAX + 1)]
+        sent = chat.send(alice, carol)
         chat.deliver(alice)
-    monkeypatch.setattr(models.deliver, "CATCH_UP_MAX_S", 0.0)
+
+    # When: nothing of the bucket is stored where it was, so an operator may move it
+    buckets = list(core.shards._by_bucket)
+    buckets[bucket_of(carol)] = core.shards.shards[DAVE]
+    monkeypatch.setattr(core.shards, "_by_bucket", tuple(buckets))
+    catch_up(chat)
+
+    # Then
+    assert core.shards.of_user(carol).number == DAVE
+    assert shown(chat, carol) == [sent.id]
+    assert latest(chat, carol) == mailbox(chat, carol)[-1].version
+
+
+def test_one_database_of_a_delivery_is_away(core: Any, alice: str, bob: str, carol: str) -> None:
+    # Given: a delivery that holds shards of both
+    chat = Chat(core)
+    run = chat.deliverer._run()
+    chat.send(carol, alice)
+    run.take({ALICE, CAROL})
+    while run.work():
+        pass
+    chat.send(carol, carol)
+    with away(chat, carol):
+        sent = chat.send(alice, bob)
+
+        # When
+        run.take({ALICE, BOB, CAROL})
+        while run.work():
+            pass
+
+        # Then
+        assert latest(chat, bob) == mailbox(chat, bob)[-1].version
+        with pytest.raises(IMError):
+            run.advance()
+    run.release()
+    lagging = chat.deliverer.sweep()
+    assert shown(chat, bob) == [sent.id]
+    assert CAROL in lagging
+    assert not {ALICE, BOB} & set(lagging)
+
+
+def test_progress_in_one_database_does_not_wait_for_another(
+    core: Any, alice: str, carol: str
+) -> None:
+    # Given: a delivery that has come further in both
+    chat = Chat(core)
+    for user in (alice, carol):
+        chat.send(user, user)
+    run = chat.deliverer._run()
+    run.take({ALICE, CAROL})
+    while run.work():
+        pass
+
+    # When: the one that is asked first is away
+    with away(chat, alice):
+        with pytest.raises(IMError):
+            run.advance()
+
+        # Then
+        assert chat.deliverer.sweep() == []
+        assert [one.name for one in chat.deliverer.answered] == [
+            core.shards.of_user(carol).database.name
+        ]
+
+        # Then: a delivery of nothing else says that it failed
+        run.release()
+        with pytest.raises(IMError):
+            chat.deliverer.deliver([ALICE])
+    assert chat.deliverer.sweep() == [ALICE]
+
+
+def test_a_late_run_copies_what_another_has_noted(core: Any, alice: str, carol: str) -> None:
+    # Given: a delivery that stands still between reading and copying, past its locks
+    chat = Chat(core)
+    ids = [chat.send(alice, carol).id for _ in range(2)]
+    late, other = chat.deliverer._run(), chat.deliverer._run()
+    late.take({ALICE})
+    rows = late._read()
+    core.redis.delete(keys.shard_lock(ALICE))
+
+    # Given: another that notes the same, and what came since
+    with away(chat, carol):
+        for _ in range(2):
+            other.take({ALICE})
+            while other.work():
+                pass
+            ids.append(chat.send(alice, carol).id)
+        other.advance()
 
     # When
-    chat.deliverer.sweep()
+    late._copy(rows)
+    assert shown(chat, carol) == ids[:2]
+    other.take({ALICE})
+    while other.work():
+        pass
+    other.advance()
+    other.release()
+    catch_up(chat)
 
-    # Then: as much as one call copies
-    assert shown(chat, carol) == ids[:-1]
-    assert waiting(chat, alice) == 1
+    # Then
+    assert shown(chat, carol) == ids
+    assert noted(chat, alice) == 0
 
-    # When: one is sent between them
+
+def test_what_is_recalled_while_it_is_brought_is_recalled(
+    core: Any, alice: str, carol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    chat = Chat(core)
+    with away(chat, carol):
+        sent = chat.send(alice, carol, "secret")
+        chat.deliver(alice)
+    original = models.waiting.copy
+
+    def copy(*args: Any) -> Any:
+        """Between reading and copying somebody recalls, and that is delivered."""
+        recall(core, NoWaker(), alice, im_pb2.RecallRequest(id=sent.id))  # type: ignore[arg-type]
+        chat.deliver(alice)
+        return original(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models.waiting, "copy", copy)
+        # When
+        chat.bring_what_waits()
+    catch_up(chat)
+
+    # Then
+    (row,) = mailbox(chat, carol)
+    assert (row.id.hex(), row.content, bool(row.withdraw_time)) == (sent.id, b"", True)
+
+
+def test_what_was_copied_after_all_is_there_once(
+    core: Any, alice: str, carol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that was frozen commits what nobody waits for any more."""
+    chat = Chat(core)
+    ids = [chat.send(alice, carol).id for _ in range(3)]
+    original = models.copies.copy
+
+    def copy(*args: Any) -> Any:
+        original(*args)
+        raise IMError(Code.UNAVAILABLE, "database: too late")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models.copies, "copy", copy)
+        # Given
+        chat.deliver(alice)
+    assert noted(chat, alice) == 3
+
+    # When
     ids.append(chat.send(alice, carol).id)
     chat.deliver(alice)
     catch_up(chat)
@@ -287,11 +488,10 @@ def test_a_database_that_is_away_is_asked_once(
         chat.send(alice, carol)
         chat.send(bob, dave)
         chat.deliver(alice, bob)
-        chat.deliverer.sweep()
 
         # Then
         assert tried.count(database.name) == 1
-    assert waiting(chat, alice) == 3
+    assert noted(chat, alice) == 3
 
 
 def test_who_fails_again_is_not_asked_by_the_next(
@@ -303,7 +503,7 @@ def test_who_fails_again_is_not_asked_by_the_next(
         ids = [chat.send(alice, carol).id]
         chat.deliver(alice)
     with away(chat, carol) as database:
-        chat.deliverer._answering.tell(database)
+        tell(chat, alice, carol)
         tried.clear()
         ids.append(chat.send(alice, carol).id)
 
@@ -314,7 +514,7 @@ def test_who_fails_again_is_not_asked_by_the_next(
 
         # Then: one attempt, to bring what waited
         assert tried == [database.name]
-        assert waiting(chat, alice) == 3
+        assert noted(chat, alice) == 3
 
     catch_up(chat)
     assert shown(chat, carol) == ids
@@ -338,27 +538,29 @@ def test_what_is_recalled_while_it_waits_arrives_recalled(
     rows = mailbox(chat, carol)
     assert sorted(row.id.hex() for row in rows) == sorted([secret.id, kept.id])
     assert all(row.withdraw_time and row.content == b"" for row in rows)
-    assert waiting(chat, alice) == 0
+    assert noted(chat, alice) == 0
 
 
 def test_a_failure_of_the_own_database_is_none_to_wait_for(
-    core: Any, alice: str, bob: str, monkeypatch: pytest.MonkeyPatch
+    core: Any, alice: str, bob: str, carol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given: a copy that the append left out, as an older release does, and a database that fails
+    # Given: a copy that the append left out, as an older release does, one for the other database,
+    # and both fail
     chat = Chat(core, beside=False)
     sent = chat.send(alice, bob)
+    chat.send(alice, carol)
 
     def fail(*_: Any) -> Any:
         raise IMError(Code.UNAVAILABLE, "database: away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(models.run, "copy", fail)
+        patch.setattr(models.copies, "copy", fail)
         # When
         with pytest.raises(IMError, match="away"):
             chat.deliver(alice)
 
-    # Then: the delivery is repeated
-    assert waiting(chat, alice) == 0
+    # Then: the delivery is repeated, and only the other's waits
+    assert noted(chat, alice) == 1
     assert chat.core.shards.of_user(alice).number in chat.deliverer.sweep()
     catch_up(chat)
     assert shown(chat, bob) == [sent.id]
@@ -381,11 +583,12 @@ def test_what_cannot_be_noted_is_not_passed(
             chat.deliver(alice)
 
     # Then
+    assert ALICE in chat.deliverer.sweep()
     catch_up(chat)
     assert shown(chat, carol) == [sent.id]
 
 
-def test_a_sweep_that_dies_between_copy_and_note_repeats(
+def test_a_task_that_dies_between_copy_and_note_repeats(
     core: Any, alice: str, carol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
@@ -403,10 +606,10 @@ def test_a_sweep_that_dies_between_copy_and_note_repeats(
         patch.setattr(models.waiting, "copy", copy)
         # When
         with pytest.raises(RuntimeError):
-            chat.deliverer.sweep()
-    assert waiting(chat, alice) == 3
+            chat.bring_what_waits()
+    assert noted(chat, alice) == 3
     catch_up(chat)
 
     # Then
     assert shown(chat, carol) == ids
-    assert waiting(chat, alice) == 0
+    assert noted(chat, alice) == 0

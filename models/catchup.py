@@ -1,0 +1,112 @@
+"""Brings copies that waited for a database to it (models/waiting.py); what a task of its own does.
+
+Databases may be ill in every way: one that takes no writes holds up one such task, never deliveries
+or the sweep. Dying anywhere is harmless: what was not brought waits on, what was is not brought
+again, and shards that grew are found by the sweep.
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import structlog
+
+from models import keys
+from models.errors import IMError
+from models.mysql import Database
+from models.redisclient import Scripts
+from models.settings import Settings
+from models.shards import Shard, ShardMap
+from models.waiting import Answering, bring, waiting
+from models.wake import Enqueue, call
+
+log = structlog.get_logger()
+
+RUN_MAX_S = 3.0
+PAIR_MAX_S = 1.0
+"""One shard has this long for another, so that all get their turns."""
+
+LOCK_MS = 10_000
+"""One task brings at a time. After a failure the next waits for as long as this."""
+
+
+class CatchUp:
+    """The task, and how the sweep sees that it is needed."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        shards: ShardMap,
+        client: Any,
+        scripts: Scripts,
+        enqueue: Enqueue,
+    ) -> None:
+        self._shards = shards
+        self._redis = client
+        self._scripts = scripts
+        self._enqueue = enqueue
+        self._answering = Answering(client, settings)
+
+    def wanted(self, databases: Sequence[Database]) -> bool:
+        """Whether something waits in these databases for another of them, and none is at it."""
+        if len(databases) < 2 or self._redis.exists(keys.CATCH_UP):
+            return False
+        return bool(self._pairs(databases))
+
+    def run(self, names: Iterable[str]) -> None:
+        """Bring what waits in the databases of these names for others of them."""
+        token = uuid.uuid4().hex
+        if not self._redis.set(keys.CATCH_UP, token, nx=True, px=LOCK_MS):
+            return
+        wanted = set(names)
+        databases = [one for one in self._shards.databases if one.name in wanted]
+        if self._bring_all(self._pairs(databases)):
+            self._scripts.unlock(keys=[keys.CATCH_UP], args=[token])
+
+    def _pairs(
+        self, databases: Sequence[Database]
+    ) -> dict[tuple[Database, Database], list[tuple[Shard, Shard]]]:
+        """Sources and targets, by their databases; what cannot be read is left out."""
+        found: dict[tuple[Database, Database], list[tuple[Shard, Shard]]] = {}
+        for database in databases:
+            try:
+                pairs = waiting(database, self._shards)
+            except IMError as error:
+                log.warning("database left out", database=database.name, why=error.message)
+                continue
+            for source, target in pairs:
+                if target.database in databases:
+                    found.setdefault((database, target.database), []).append((source, target))
+        return found
+
+    def _bring_all(self, found: dict[tuple[Database, Database], list[tuple[Shard, Shard]]]) -> bool:
+        """Bring by turns, beginning anywhere; returns whether nothing failed."""
+        well = True
+        deadline = time.monotonic() + RUN_MAX_S
+        for source, target in random.sample([*found], len(found)):
+            pairs = found[source, target]
+            try:
+                if self._bring(random.sample(pairs, len(pairs)), deadline):
+                    self._answering.tell(source, target)
+            except IMError as error:
+                well = False
+                log.warning(
+                    "copies wait on", source=source.name, target=target.name, why=error.message
+                )
+        return well
+
+    def _bring(self, pairs: Sequence[tuple[Shard, Shard]], deadline: float) -> bool:
+        """Bring for these; returns whether nothing is left."""
+        everything = True
+        for pair in pairs:
+            now = time.monotonic()
+            if now > deadline:
+                return False
+            brought = bring(self._shards, *pair, min(deadline, now + PAIR_MAX_S))
+            everything = everything and brought.everything
+            fresh = call(self._scripts, brought.grown) if brought.grown else []
+            if fresh:
+                self._enqueue(fresh)
+        return everything
