@@ -14,6 +14,9 @@ DELIVER = "tasks.deliver"
 SWEEP = "tasks.sweep"
 FANOUT = "tasks.fanout"
 CATCH_UP = "tasks.catch_up"
+CATCH_UP_EXPIRES_S = 5
+"""Which databases answer may be another matter then."""
+
 QUEUES = {
     DELIVER: "deliver",
     SWEEP: "maintenance",
@@ -41,7 +44,7 @@ def make_celery(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_send_task_events=False,
-        worker_proc_alive_timeout=30,  # it connects first, and a database may be frozen
+        worker_proc_alive_timeout=10 + 2 * settings.mysql_timeout_s,  # databases may be frozen
         broker_connection_retry_on_startup=True,
         broker_pool_limit=32,  # Flower holds one per inspector while it asks for another
         broker_transport_options={
@@ -84,6 +87,13 @@ def catch_up_enqueuer(app: Celery) -> Callable[[list[str]], None]:
     """A function that enqueues the task for copies that wait, with the databases that answer."""
 
     def enqueue(names: list[str]) -> None:
-        app.send_task(CATCH_UP, args=[names], argsrepr="", kwargsrepr="", retry=False)
+        app.send_task(
+            CATCH_UP,
+            args=[names],
+            argsrepr="",
+            kwargsrepr="",
+            retry=False,
+            expires=CATCH_UP_EXPIRES_S,
+        )
 
     return enqueue

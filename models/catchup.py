@@ -1,8 +1,8 @@
 """Brings copies that waited for a database to it (models/waiting.py); what a task of its own does.
 
-Databases may be ill in every way: one that takes no writes holds up one such task, never deliveries
-or the sweep. Dying anywhere is harmless: what was not brought waits on, what was is not brought
-again, and shards that grew are found by the sweep.
+Databases may be ill in every way: one that takes no writes holds up one such task, for the time of
+one attempt every few seconds. Dying anywhere is harmless: what was not brought waits on, what was
+brought is not stored again, and shards that grew are found by the sweep.
 """
 
 import random
@@ -28,8 +28,8 @@ RUN_MAX_S = 3.0
 PAIR_MAX_S = 1.0
 """One shard has this long for another, so that all get their turns."""
 
-LOCK_MS = 10_000
-"""One task brings at a time. After a failure the next waits for as long as this."""
+LOCK_MS = 15_000
+"""One task brings at a time; where it died, the next waits for as long as this."""
 
 
 class CatchUp:
@@ -62,13 +62,15 @@ class CatchUp:
             return
         wanted = set(names)
         databases = [one for one in self._shards.databases if one.name in wanted]
-        if self._bring_all(self._pairs(databases)):
+        try:
+            self._bring_all(self._pairs(databases))
+        finally:
             self._scripts.unlock(keys=[keys.CATCH_UP], args=[token])
 
     def _pairs(
         self, databases: Sequence[Database]
     ) -> dict[tuple[Database, Database], list[tuple[Shard, Shard]]]:
-        """Sources and targets, by their databases; what cannot be read is left out."""
+        """Sources and targets, by their databases; what is shut or cannot be read is left out."""
         found: dict[tuple[Database, Database], list[tuple[Shard, Shard]]] = {}
         for database in databases:
             try:
@@ -79,23 +81,21 @@ class CatchUp:
             for source, target in pairs:
                 if target.database in databases:
                     found.setdefault((database, target.database), []).append((source, target))
-        return found
+        return {ends: pairs for ends, pairs in found.items() if not self._answering.is_shut(*ends)}
 
-    def _bring_all(self, found: dict[tuple[Database, Database], list[tuple[Shard, Shard]]]) -> bool:
-        """Bring by turns, beginning anywhere; returns whether nothing failed."""
-        well = True
+    def _bring_all(self, found: dict[tuple[Database, Database], list[tuple[Shard, Shard]]]) -> None:
+        """Bring by turns, beginning anywhere."""
         deadline = time.monotonic() + RUN_MAX_S
         for source, target in random.sample([*found], len(found)):
             pairs = found[source, target]
             try:
                 if self._bring(random.sample(pairs, len(pairs)), deadline):
-                    self._answering.tell(source, target)
+                    self._answering.took_all(source, target)
             except IMError as error:
-                well = False
+                self._answering.refused(source, target)
                 log.warning(
                     "copies wait on", source=source.name, target=target.name, why=error.message
                 )
-        return well
 
     def _bring(self, pairs: Sequence[tuple[Shard, Shard]], deadline: float) -> bool:
         """Bring for these; returns whether nothing is left."""

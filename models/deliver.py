@@ -7,12 +7,14 @@ themselves.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import structlog
 
+from models.atonce import at_once
 from models.effects import Effects
 from models.errors import IMError
 from models.fence import LockLost
@@ -26,7 +28,7 @@ from models.redisclient import Scripts
 from models.redisguard import forget_another_time
 from models.run import ADVANCE_EVERY_S, Run
 from models.settings import Settings
-from models.shards import ShardMap
+from models.shards import Shard, ShardMap
 from models.wake import Enqueue
 
 log = structlog.get_logger()
@@ -75,24 +77,35 @@ class Deliverer:
     def deliver(self, numbers: Iterable[int]) -> list[int]:
         """Deliver these shards and the ones copied into, until nothing is left.
 
-        Returns the shards that need another task: the time for this one is over, or somebody
-        marked them in its last moment.
+        Returns the shards that need another task: the time for this one is over, somebody marked
+        them in its last moment, or it ended because the database of others failed. Raises that
+        failure where there is nothing else.
         """
         forget_another_time(self._redis)
         deadline = time.monotonic() + RUN_MAX_S
         run = self._run()
         listener = Listener(self._redis, self._scripts, run.token, deadline)
         finished = False
+        failure: IMError | None = None
         try:
             finished = self._go_on(run, listener, set(numbers), deadline)
         except LockLost:
             log.warning("delivery was too slow for its locks, starting over")
+        except IMError as error:
+            failure = error
         finally:
             try:
                 called = listener.close()
             finally:
                 marked = run.release()
-        return sorted(called.union(marked)) if finished else sorted(called | run.held)
+        left = called.union(marked) if finished else called | run.held
+        if failure is not None:
+            failed = {shard.number for shard in self._shards.of_databases(run.failed)}
+            left -= failed
+            if not run.failed or not left:
+                raise failure
+            log.warning("delivery failed in part", error=failure.message)
+        return sorted(left)
 
     def _run(self) -> Run:
         return Run(
@@ -140,12 +153,22 @@ class Deliverer:
         forget_another_time(self._redis)
         lagging: list[int] = []
         self.answered = []
-        for database, shards in self._shards.by_database(self._shards.shards).items():
-            try:
-                newest, delivered = newest_versions(shards), delivered_versions(shards)
-            except IMError as error:
-                log.warning("database left out", database=database.name, why=error.message)
+        by_database = self._shards.by_database(self._shards.shards)
+        jobs = [partial(_behind, shards) for shards in by_database.values()]
+        answers = at_once(self._threads, jobs)
+        for database, behind in zip(by_database, answers, strict=True):
+            if isinstance(behind, IMError):
+                log.warning("database left out", database=database.name, why=behind.message)
                 continue
             self.answered.append(database)
-            lagging += [n for n, version in newest.items() if version > delivered[n]]
+            lagging += behind
         return lagging
+
+
+def _behind(shards: Sequence[Shard]) -> list[int] | IMError:
+    """Those of the shards of one database that have rows behind `delivered`."""
+    try:
+        newest, delivered = newest_versions(shards), delivered_versions(shards)
+    except IMError as error:
+        return error
+    return [number for number, version in newest.items() if version > delivered[number]]

@@ -22,12 +22,15 @@ LISTENER = "listener"
 """String: token of the one delivery that may wait for wake-ups when it is idle."""
 
 
+SWEEPING = "sweeping"
+"""String: a sweep is under way."""
+
 CATCH_UP = "catch-up"
 """String: token of the one task that brings copies that waited."""
 
 
 def answering(source: str, target: str) -> str:
-    """String: the target took the copies that waited for it in the source, a moment ago."""
+    """String, for a moment: the target took all that waited in the source (1), or refused (0)."""
     return f"answering:{source}:{target}"
 
 

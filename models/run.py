@@ -77,6 +77,8 @@ class Run:
     ) -> None:
         self.held: set[int] = set()
         self.rows_in_pass = 0
+        self.failed: set[Database] = set()
+        """Those that failed; work on others need not end for it."""
         self.token = uuid.uuid4().hex
         self._shards = shards
         self._scripts = scripts
@@ -193,9 +195,11 @@ class Run:
         by_database = self._shards.by_database(self._active)
         jobs = [partial(self._read_database, *job) for job in by_database.items()]
         failures: list[IMError] = []
-        for shards, answer in zip(by_database.values(), at_once(self._threads, jobs), strict=True):
+        answers = at_once(self._threads, jobs)
+        for (database, shards), answer in zip(by_database.items(), answers, strict=True):
             if isinstance(answer, IMError):
                 failures.append(answer)
+                self.failed.add(database)
                 self._active -= {shard.number for shard in shards}
                 continue
             grown |= answer.grown
@@ -248,18 +252,34 @@ class Run:
         failure: IMError | None = None
         for (ends, copies), made in zip(by_database.items(), answers, strict=True):
             if not isinstance(made, IMError):
-                copied |= made
+                for shard, group in made.items():
+                    copied[shard] = [] if shard in copied else group  # which came first?
                 found = {one.target.number for one in copies} - {shard.number for shard in made}
                 self._active |= found & self.held  # stored behind our reading of that log
             elif ends[0] is ends[1]:
                 failure = made  # none to wait for: its own rows lie there
+                self.failed.add(ends[0])
             else:
                 self._waiting.failed(*ends, made)
                 late += copies
-        self._waiting.put_off(late)
+        failure = self._put_off(late) or failure
         if failure is not None:
             raise failure
         return copied
+
+    def _put_off(self, late: Iterable[Copy]) -> IMError | None:
+        """Note copies where their rows lie; returns the failure of one that takes no note."""
+        failure: IMError | None = None
+        by_database: dict[Database, list[Copy]] = {}
+        for one in late:
+            by_database.setdefault(one.source.database, []).append(one)
+        for database, copies in by_database.items():
+            try:
+                self._waiting.put_off(database, copies)
+            except IMError as error:
+                self.failed.add(database)
+                failure = error
+        return failure
 
     def _take_in(
         self, rows: dict[Shard, list[Row]], copied: Mapping[Shard, Sequence[Row]]
@@ -296,7 +316,8 @@ class Run:
         """
         self._advanced_at = time.monotonic()
         failure: IMError | None = None
-        for shards in self._shards.by_database(shard.number for shard in self._reached).values():
+        reached = {shard.number for shard in self._reached}
+        for database, shards in self._shards.by_database(reached).items():
             moves = {
                 shard: (self._durable[shard], self._reached[shard])
                 for shard in shards
@@ -305,6 +326,7 @@ class Run:
             try:
                 moved = move_delivered(moves)
             except IMError as error:
+                self.failed.add(database)
                 failure = error
                 continue
             for shard in moves:

@@ -13,7 +13,7 @@ log, and comes from there.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -30,8 +30,11 @@ from models.shards import Shard, ShardMap
 
 log = structlog.get_logger()
 
-BRING_MAX_S = 0.3
+BRING_MAX_S = 1.0
 """A delivery that begins brings copies for this long; what is left goes on waiting."""
+
+REFUSED_MS = 5_000
+"""What did not take copies is not asked again for this long."""
 
 
 class Brought(NamedTuple):
@@ -58,7 +61,8 @@ def note(database: Database, copies: Sequence[Copy]) -> None:
 def waiting(database: Database, shards: ShardMap) -> list[tuple[Shard, Shard]]:
     """The shards of this database with rows that wait, each with a shard they wait for."""
     pairs = database.query("SELECT DISTINCT shard, target FROM copy_waiting")
-    return [(shards.shards[source], shards.shards[target]) for source, target in pairs]
+    known = shards.shards
+    return [(known[s], known[t]) for s, t in pairs if s in known and t in known]
 
 
 def count_waiting(database: Database, shards: ShardMap) -> Counter[Database]:
@@ -67,17 +71,18 @@ def count_waiting(database: Database, shards: ShardMap) -> Counter[Database]:
     for target, count in database.query(
         "SELECT target, COUNT(*) FROM copy_waiting GROUP BY target"
     ):
-        counts[shards.shards[target].database] += count
+        if target in shards.shards:
+            counts[shards.shards[target].database] += count
     return counts
 
 
 def bring(shards: ShardMap, source: Shard, target: Shard, deadline: float) -> Brought:
     """Copy rows of `source` that wait for `target`, oldest first, until then at the latest."""
     grown: set[int] = set()
-    columns = ",".join(f"row.{column}" for column in COLUMNS.split(","))
+    columns = ",".join(f"stored.{column}" for column in COLUMNS.split(","))
     while noted := source.database.query(
         f"SELECT note.version,{columns} FROM copy_waiting note"
-        f" LEFT JOIN {source.table} row USING (version)"
+        f" LEFT JOIN {source.table} stored USING (version)"
         " WHERE note.shard = %s AND note.target = %s ORDER BY note.version LIMIT %s",
         (source.number, target.number, COPY_ROWS_MAX),
     ):
@@ -104,23 +109,27 @@ def bring(shards: ShardMap, source: Shard, target: Shard, deadline: float) -> Br
 
 
 class Answering:
-    """Which databases took all that waited for them in another one; told anew when Redis forgot."""
+    """How databases took what waited for them in another one; told anew when Redis forgot."""
 
     def __init__(self, client: Any, settings: Settings) -> None:
         self._redis = client
         self._ttl_ms = int(settings.sweep_interval_s * 3000)
 
-    def tell(self, source: Database, target: Database) -> None:
-        """It took what waited for it."""
+    def took_all(self, source: Database, target: Database) -> None:
+        """Nothing was left."""
         self._redis.set(keys.answering(source.name, target.name), "1", px=self._ttl_ms)
 
-    def forget(self, source: Database, target: Database) -> None:
+    def refused(self, source: Database, target: Database) -> None:
         """It did not take a copy."""
-        self._redis.delete(keys.answering(source.name, target.name))
+        self._redis.set(keys.answering(source.name, target.name), "0", px=REFUSED_MS)
 
-    def knows(self, source: Database, target: Database) -> bool:
+    def is_open(self, source: Database, target: Database) -> bool:
         """Whether it took everything a moment ago."""
-        return bool(self._redis.exists(keys.answering(source.name, target.name)))
+        return bool(self._redis.get(keys.answering(source.name, target.name)) == b"1")
+
+    def is_shut(self, source: Database, target: Database) -> bool:
+        """Whether it refused a moment ago."""
+        return bool(self._redis.get(keys.answering(source.name, target.name)) == b"0")
 
 
 class Waiting:
@@ -142,12 +151,17 @@ class Waiting:
             return set()  # there is none to wait for
         pairs = waiting(database, self._shards)
         targets = {target.database for _, target in pairs}
-        away = {target for target in targets if not self._answering.knows(database, target)}
+        away = {target for target in targets if not self._answering.is_open(database, target)}
         grown: set[int] = set()
+        begun = False
         deadline = monotonic() + BRING_MAX_S
         for source, target in pairs:
             if source not in held or target.database in away:
                 continue
+            if begun and monotonic() > deadline:
+                away.add(target.database)
+                continue
+            begun = True
             try:
                 brought = bring(self._shards, source, target, deadline)
             except IMError as error:
@@ -167,14 +181,10 @@ class Waiting:
     def failed(self, source: Database, target: Database, error: IMError) -> None:
         """A database did not take copies."""
         log.warning("copies put off", database=target.name, why=error.message)
-        self._answering.forget(source, target)
+        self._answering.refused(source, target)
 
-    def put_off(self, copies: Iterable[Copy]) -> None:
-        """Note copies; from now on all others for their databases are held back."""
-        by_database: dict[Database, list[Copy]] = {}
-        for one in copies:
-            by_database.setdefault(one.source.database, []).append(one)
-        for database, group in by_database.items():
-            note(database, group)
-            self._away.setdefault(database, set()).update(one.target.database for one in group)
-            self._metrics.copies_put_off.inc(len(group))
+    def put_off(self, database: Database, copies: Sequence[Copy]) -> None:
+        """Note copies of rows of this database; others for their targets are held back then."""
+        note(database, copies)
+        self._away.setdefault(database, set()).update(one.target.database for one in copies)
+        self._metrics.copies_put_off.inc(len(copies))

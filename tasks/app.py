@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from celery.signals import worker_process_init, worker_process_shutdown
 
+from models import keys
 from models.broker import (
     CATCH_UP,
     DELIVER,
@@ -30,6 +31,9 @@ from models.redisclient import RedisError
 from models.settings import Settings
 
 log = structlog.get_logger()
+
+SWEEPING_MS = 6_000
+"""A sweep takes as long as its slowest database. Where it died, the next waits for so long."""
 
 LISTEN_S = 1.0
 """An idle delivery stays this long, in case more is sent."""
@@ -69,9 +73,15 @@ def catching_up() -> CatchUp:
 
 
 def enqueue_apart(shards: list[int]) -> None:
-    """Enqueue deliveries, one for each database: where one is ill, it holds up no other."""
-    for group in core().shards.by_database(shards).values():
+    """Enqueue deliveries, one for each database: where one is ill, it holds up no other.
+
+    Shards that are newer than this process go to one that knows them.
+    """
+    known = core().shards.shards
+    for group in core().shards.by_database(known.keys() & shards).values():
         enqueue([shard.number for shard in group])
+    if unknown := [number for number in shards if number not in known]:
+        enqueue(unknown)
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
@@ -122,19 +132,28 @@ def fanout() -> None:
 
 @app.task(name=SWEEP)  # type: ignore[untyped-decorator]
 def sweep() -> None:
-    """Find shards whose wake-up was lost, and wake them."""
+    """Find shards whose wake-up was lost, and wake them; one at a time."""
     try:
-        lagging = deliverer().sweep()
-        if lagging:
-            core().metrics.sweep_lagging.inc(len(lagging))
-            enqueue_apart(lagging)
-        if is_behind(core().redis):
-            enqueue_fanout()
-        answered = deliverer().answered
-        if catching_up().wanted(answered):
-            enqueue_catch_up([database.name for database in answered])
+        if not core().redis.set(keys.SWEEPING, "1", nx=True, px=SWEEPING_MS):
+            return
+        try:
+            _sweep()
+        finally:
+            core().redis.delete(keys.SWEEPING)
     except (IMError, RedisError) as error:
         translated("sweep", error)
+
+
+def _sweep() -> None:
+    lagging = deliverer().sweep()
+    if lagging:
+        core().metrics.sweep_lagging.inc(len(lagging))
+        enqueue_apart(lagging)
+    if is_behind(core().redis):
+        enqueue_fanout()
+    answered = deliverer().answered
+    if catching_up().wanted(answered):
+        enqueue_catch_up([database.name for database in answered])
 
 
 @app.task(name=CATCH_UP)  # type: ignore[untyped-decorator]

@@ -1,7 +1,6 @@
 """`/healthz`, `/readyz` and, on the metrics port alone, `/metrics`."""
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -76,19 +75,21 @@ class Backlog:
             "im_undelivered_rows", "Rows behind the delivery position.", labels=["shard"]
         )
         copies = GaugeMetricFamily(
-            "im_waiting_copies", "Copies that wait for a database.", labels=["database"]
+            "im_waiting_copies",
+            "Copies of rows of one database that wait for another.",
+            labels=["source", "database"],
         )
         queues = GaugeMetricFamily("im_task_queue", "Tasks waiting.", labels=["queue"])
         core = self._core
-        waiting = Counter(dict.fromkeys(core.shards.databases, 0))
         for database, shards in core.shards.by_database(core.shards.shards).items():
             with suppress(Exception):  # what cannot be read now is left out
                 newest, delivered = newest_versions(shards), delivered_versions(shards)
                 for shard, version in newest.items():
                     behind.add_metric([str(shard)], version - delivered[shard])
-                waiting.update(count_waiting(database, core.shards))
-        for database, count in waiting.items():
-            copies.add_metric([database.name], count)
+                waiting = count_waiting(database, core.shards)
+                for target in core.shards.databases:
+                    if target is not database:
+                        copies.add_metric([database.name, target.name], waiting[target])
         with suppress(Exception):
             for queue in sorted(set(QUEUES.values())):
                 queues.add_metric([queue], core.redis.llen(queue))

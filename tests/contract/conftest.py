@@ -10,6 +10,7 @@ import pytest
 
 from dev.services import MariaDB, Redis
 from migrations.run import migrate
+from models import keys
 from models.append import Draft, Outcome, Stored, append
 from models.catchup import CatchUp
 from models.core import Core, open_core
@@ -107,11 +108,18 @@ class Chat:
         self._woken = set()
         self._deliver(sorted(shards))
 
-    def bring_what_waits(self) -> None:
-        """As the task does; the sweep finds the shards that grew."""
+    def bring_what_waits(self, *, soon: bool = False) -> None:
+        """As the task does, some time after what failed; the sweep finds the shards that grew."""
         core = self.core
+        if not soon:
+            self.forget_refusals()
         catch_up = CatchUp(core.settings, core.shards, core.redis, core.scripts, lambda _: None)
         catch_up.run(database.name for database in core.shards.databases)
+
+    def forget_refusals(self) -> None:
+        """Let the time pass after which databases are asked again."""
+        for name in self.core.redis.scan_iter(keys.answering("*", "*")):
+            self.core.redis.delete(name)
 
     def deliver_all(self) -> None:
         self._deliver(list(self.core.shards.shards))

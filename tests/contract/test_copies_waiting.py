@@ -1,7 +1,7 @@
 """A database is away: what is for it waits in order and holds up nobody else."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 
 import models.catchup
 import models.copies
+import models.run
 import models.waiting
 from models import keys
 from models.catchup import CatchUp
@@ -97,14 +98,13 @@ def tell(chat: Chat, source: str, target: str) -> None:
     """Say that the database of the second user took what waited for it in that of the first."""
     of_user = chat.core.shards.of_user
     answering = Answering(chat.core.redis, chat.core.settings)
-    answering.tell(of_user(source).database, of_user(target).database)
+    answering.took_all(of_user(source).database, of_user(target).database)
 
 
 def catch_up(chat: Chat) -> None:
     """The task, sweeps, and the deliveries they call for, until nothing is left."""
     databases = chat.core.shards.databases
     while any(waiting(database, chat.core.shards) for database in databases):
-        chat.core.redis.delete(keys.CATCH_UP)  # as some time after a failure
         chat.bring_what_waits()
     while shards := chat.deliverer.sweep():
         chat.deliverer.deliver(shards)
@@ -260,12 +260,36 @@ def test_a_shard_with_much_to_bring_goes_on_waiting(
     assert shown(chat, carol) == ids
 
 
+def test_a_delivery_brings_for_a_moment_only(
+    core: Any,
+    alice: str,
+    bob: str,
+    carol: str,
+    user_in: Callable[[int], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given: two shards with something for two others
+    chat = Chat(core)
+    with away(chat, carol):
+        chat.send(alice, carol)
+        chat.send(bob, user_in(DAVE))
+        chat.deliver(alice, bob)
+    tell(chat, alice, carol)
+    monkeypatch.setattr(models.waiting, "BRING_MAX_S", 0.0)
+
+    # Then: each delivery brings some of it, and is done in the end
+    for left in (1, 0):
+        chat.deliver(alice, bob)
+        assert noted(chat, alice) == left
+
+
 def test_what_was_brought_is_called_for(core: Any, alice: str, carol: str) -> None:
     # Given
     chat = Chat(core)
     with away(chat, carol):
         chat.send(alice, carol)
         chat.deliver(alice)
+    chat.forget_refusals()
     called: list[int] = []
     task = CatchUp(core.settings, core.shards, core.redis, core.scripts, called.extend)
     assert task.wanted(core.shards.databases)
@@ -294,17 +318,110 @@ def test_a_task_that_failed_is_not_repeated_at_once(
         tried.clear()
 
         # When
+        chat.bring_what_waits()
         for _ in range(3):
-            chat.bring_what_waits()
+            chat.bring_what_waits(soon=True)
 
         # Then
         assert tried == [database.name]
 
-    # Then: nor is another one begun meanwhile
+    # Then: nor is another task called for meanwhile
     task = CatchUp(core.settings, core.shards, core.redis, core.scripts, lambda _: None)
     assert not task.wanted(core.shards.databases)
-    assert 0 < core.redis.pttl(keys.CATCH_UP) <= models.catchup.LOCK_MS
+    ends = (core.shards.of_user(alice).database.name, database.name)
+    assert 0 < core.redis.pttl(keys.answering(*ends)) <= models.waiting.REFUSED_MS
+    core.redis.delete(keys.answering(*ends))
+    assert task.wanted(core.shards.databases)
     assert noted(chat, alice) == 1
+
+
+def test_one_task_brings_at_a_time(core: Any, alice: str, carol: str) -> None:
+    # Given
+    chat = Chat(core)
+    with away(chat, carol):
+        sent = chat.send(alice, carol)
+        chat.deliver(alice)
+    chat.forget_refusals()
+    task = CatchUp(core.settings, core.shards, core.redis, core.scripts, lambda _: None)
+    assert task.wanted(core.shards.databases)
+    core.redis.set(keys.CATCH_UP, "another's")
+
+    # Then
+    assert not task.wanted(core.shards.databases)
+    chat.bring_what_waits()
+    assert shown(chat, carol) == []
+    assert core.redis.get(keys.CATCH_UP) == b"another's"
+
+    # When
+    core.redis.delete(keys.CATCH_UP)
+    chat.bring_what_waits()
+
+    # Then
+    assert shown(chat, carol) == [sent.id]
+    assert not core.redis.exists(keys.CATCH_UP)
+
+
+def test_who_is_copied_to_from_two_databases_hears_of_both(
+    core: Any,
+    alice: str,
+    carol: str,
+    user_in: Callable[[int], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given: a delivery that holds the receiver's shard and has nothing left of it
+    def in_turn(_: Any, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+        """The last one is done first."""
+        return [job() for job in reversed(jobs)][::-1]
+
+    monkeypatch.setattr(models.run, "at_once", in_turn)
+    chat, left_out = Chat(core), Chat(core, beside=False)
+    dave = user_in(DAVE)
+    chat.send(carol, carol)
+    run = chat.deliverer._run()
+    run.take({ALICE, CAROL, DAVE})
+    while run.work():
+        pass
+
+    # When: one pass copies from both, since what was sent here came without its copy
+    ids = {chat.send(alice, carol).id, left_out.send(dave, carol).id}
+    run.take({ALICE, DAVE})
+    while run.work():
+        pass
+
+    # Then: both are delivered by it
+    rows = mailbox(chat, carol)
+    assert {row.id.hex() for row in rows[1:]} == ids
+    assert latest(chat, carol) == rows[-1].version
+    run.advance()
+    run.release()
+    assert chat.deliverer.sweep() == []
+
+
+def test_a_failure_of_one_database_calls_for_the_rest(
+    core: Any, alice: str, carol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: a database that does not take the position
+    chat = Chat(core)
+    for user in (alice, carol):
+        chat.send(user, user)
+    ill = core.shards.of_user(carol).database
+    original = models.run.move_delivered
+
+    def move_delivered(moves: Any) -> Any:
+        if any(shard.database is ill for shard in moves):
+            raise IMError(Code.UNAVAILABLE, "database: full")
+        return original(moves)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models.run, "move_delivered", move_delivered)
+        # When
+        left = chat.deliverer.deliver([ALICE, CAROL])
+
+        # Then: what was held of the other one, but for itself there is nothing to go on with
+        assert left == [ALICE]
+        with pytest.raises(IMError, match="full"):
+            chat.deliverer.deliver([CAROL])
+    assert chat.deliverer.sweep() == [CAROL]
 
 
 def test_who_has_moved_gets_what_waited_where_they_are(

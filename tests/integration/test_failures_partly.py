@@ -121,7 +121,8 @@ def test_what_waits_for_one_database_holds_up_nobody_else(
             bob.wait_message(sent.id, timeout_s=2 * SOON_S)
 
         # Then: operators see how much waits, with what a repeated delivery noted once more
-        name = f'im_waiting_copies{{database="{halves.store.shard_of(carol.user).database}"}}'
+        there, here = (halves.store.shard_of(one.user).database for one in (carol, alice))
+        name = f'im_waiting_copies{{database="{there}",source="{here}"}}'
         wait_until(lambda: halves.metrics()[name] >= len(ids))
 
     # When: it is back, and the friends go on
