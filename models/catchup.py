@@ -7,7 +7,6 @@ brought is not stored again, and shards that grew are found by the sweep.
 
 import random
 import time
-import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ import structlog
 from models import keys
 from models.errors import IMError
 from models.mysql import Database
+from models.onlyone import only_one
 from models.redisclient import Scripts
 from models.settings import Settings
 from models.shards import Shard, ShardMap
@@ -30,6 +30,9 @@ PAIR_MAX_S = 1.0
 
 LOCK_MS = 15_000
 """One task brings at a time; where it died, the next waits for as long as this."""
+
+
+Pairs = dict[tuple[Database, Database], list[tuple[Shard, Shard]]]
 
 
 class CatchUp:
@@ -57,21 +60,15 @@ class CatchUp:
 
     def run(self, names: Iterable[str]) -> None:
         """Bring what waits in the databases of these names for others of them."""
-        token = uuid.uuid4().hex
-        if not self._redis.set(keys.CATCH_UP, token, nx=True, px=LOCK_MS):
-            return
         wanted = set(names)
         databases = [one for one in self._shards.databases if one.name in wanted]
-        try:
-            self._bring_all(self._pairs(databases))
-        finally:
-            self._scripts.unlock(keys=[keys.CATCH_UP], args=[token])
+        with only_one(self._scripts, keys.CATCH_UP, LOCK_MS) as taken:
+            if taken:
+                self._bring_all(self._pairs(databases))
 
-    def _pairs(
-        self, databases: Sequence[Database]
-    ) -> dict[tuple[Database, Database], list[tuple[Shard, Shard]]]:
+    def _pairs(self, databases: Sequence[Database]) -> Pairs:
         """Sources and targets, by their databases; what is shut or cannot be read is left out."""
-        found: dict[tuple[Database, Database], list[tuple[Shard, Shard]]] = {}
+        found: Pairs = {}
         for database in databases:
             try:
                 pairs = waiting(database, self._shards)
@@ -83,7 +80,7 @@ class CatchUp:
                     found.setdefault((database, target.database), []).append((source, target))
         return {ends: pairs for ends, pairs in found.items() if not self._answering.is_shut(*ends)}
 
-    def _bring_all(self, found: dict[tuple[Database, Database], list[tuple[Shard, Shard]]]) -> None:
+    def _bring_all(self, found: Pairs) -> None:
         """Bring by turns, beginning anywhere."""
         deadline = time.monotonic() + RUN_MAX_S
         for source, target in random.sample([*found], len(found)):

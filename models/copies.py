@@ -14,7 +14,6 @@ import pymysql
 import structlog
 from pymysql.constants import ER
 
-from models.errors import IMError
 from models.log import Entry, Row, append_entries, find_by_sequence, insert_statement
 from models.mysql import Connection, Database, placeholders
 from models.shards import Shard, ShardMap, bucket_of
@@ -54,15 +53,12 @@ def wanted(shards: ShardMap, rows: Mapping[Shard, Sequence[Row]]) -> Iterator[Co
 
 def copy_all(
     ends: tuple[Database, Database], copies: Iterable[Copy], likely_there: Set[bytes]
-) -> dict[Shard, list[Row]] | IMError:
+) -> dict[Shard, list[Row]]:
     """Make copies from one database into another, or the same; see `copy`."""
     by_target: dict[Shard, list[Row]] = {}
     for one in copies:
         by_target.setdefault(one.target, []).append(one.row)
-    try:
-        return copy(ends[1], by_target, likely_there)
-    except IMError as error:
-        return error
+    return copy(ends[1], by_target, likely_there)
 
 
 def copy(

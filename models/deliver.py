@@ -7,7 +7,7 @@ themselves.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from models.errors import IMError
 from models.fence import LockLost
 from models.groupeffects import GroupEffects
 from models.listener import Listener
-from models.log import delivered_versions, newest_versions
+from models.log import rows_behind
 from models.membership import Memberships
 from models.metrics import Metrics
 from models.mysql import Database
@@ -28,7 +28,7 @@ from models.redisclient import Scripts
 from models.redisguard import forget_another_time
 from models.run import ADVANCE_EVERY_S, Run
 from models.settings import Settings
-from models.shards import Shard, ShardMap
+from models.shards import ShardMap
 from models.wake import Enqueue
 
 log = structlog.get_logger()
@@ -100,8 +100,8 @@ class Deliverer:
                 marked = run.release()
         left = called.union(marked) if finished else called | run.held
         if failure is not None:
-            failed = {shard.number for shard in self._shards.of_databases(run.failed)}
-            left -= failed
+            known = self._shards.shards
+            left = {n for n in left if n not in known or known[n].database not in run.failed}
             if not run.failed or not left:
                 raise failure
             log.warning("delivery failed in part", error=failure.message)
@@ -154,21 +154,12 @@ class Deliverer:
         lagging: list[int] = []
         self.answered = []
         by_database = self._shards.by_database(self._shards.shards)
-        jobs = [partial(_behind, shards) for shards in by_database.values()]
+        jobs = [partial(rows_behind, shards) for shards in by_database.values()]
         answers = at_once(self._threads, jobs)
         for database, behind in zip(by_database, answers, strict=True):
             if isinstance(behind, IMError):
                 log.warning("database left out", database=database.name, why=behind.message)
                 continue
             self.answered.append(database)
-            lagging += behind
+            lagging += [number for number, rows in behind.items() if rows > 0]
         return lagging
-
-
-def _behind(shards: Sequence[Shard]) -> list[int] | IMError:
-    """Those of the shards of one database that have rows behind `delivered`."""
-    try:
-        newest, delivered = newest_versions(shards), delivered_versions(shards)
-    except IMError as error:
-        return error
-    return [number for number, version in newest.items() if version > delivered[number]]

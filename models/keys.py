@@ -23,7 +23,7 @@ LISTENER = "listener"
 
 
 SWEEPING = "sweeping"
-"""String: a sweep is under way."""
+"""String: token of the one sweep that is under way."""
 
 CATCH_UP = "catch-up"
 """String: token of the one task that brings copies that waited."""

@@ -220,6 +220,12 @@ def delivered_versions(shards: Sequence[Shard]) -> dict[int, int]:
     return dict(shards[0].database.query(_delivered_statement(numbers)))
 
 
+def rows_behind(shards: Sequence[Shard]) -> dict[int, int]:
+    """How many rows of each shard lie behind its delivery position (shards of one database)."""
+    newest, delivered = newest_versions(shards), delivered_versions(shards)
+    return {number: version - delivered[number] for number, version in newest.items()}
+
+
 def _delivered_statement(numbers: Iterable[int]) -> str:
     return (
         "SELECT shard, version FROM shard_delivered"

@@ -198,6 +198,7 @@ class Run:
         answers = at_once(self._threads, jobs)
         for (database, shards), answer in zip(by_database.items(), answers, strict=True):
             if isinstance(answer, IMError):
+                log.warning("database left out", database=database.name, why=answer.message)
                 failures.append(answer)
                 self.failed.add(database)
                 self._active -= {shard.number for shard in shards}
@@ -216,18 +217,14 @@ class Run:
             self.take(grown)
         return rows
 
-    def _read_database(self, database: Database, shards: Sequence[Shard]) -> _Answer | IMError:
+    def _read_database(self, database: Database, shards: Sequence[Shard]) -> _Answer:
         """Rows of shards of one database; where one begins, what waits is brought first."""
-        try:
-            after = {shard: self._reached.get(shard) for shard in shards}
-            rows = read_forward(after, self._limit)
-            if None not in after.values() or all(shard.is_group for shard in shards):
-                return _Answer(rows, set())
-            held = self._shards.by_database(self.held)[database]
-            return _Answer(rows, self._waiting.begin(database, set(held)))
-        except IMError as error:
-            log.warning("database left out", database=database.name, why=error.message)
-            return error
+        after = {shard: self._reached.get(shard) for shard in shards}
+        rows = read_forward(after, self._limit)
+        if None not in after.values() or all(shard.is_group for shard in shards):
+            return _Answer(rows, set())
+        held = self._shards.by_database(self.held)[database]
+        return _Answer(rows, self._waiting.begin(database, set(held)))
 
     def _copy(self, rows: dict[Shard, list[Row]]) -> dict[Shard, list[Row]]:
         """Copy what belongs elsewhere; return by target what is new there, as far as known.

@@ -6,7 +6,7 @@ nothing of it is stored yet.
 """
 
 import zlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -79,10 +79,6 @@ class ShardMap:
     def of_bucket(self, bucket: int) -> Shard:
         """Where the mailboxes of this bucket live."""
         return self._by_bucket[bucket]
-
-    def of_databases(self, databases: Collection[Database]) -> list[Shard]:
-        """Everything that lies in these."""
-        return [shard for shard in self.shards.values() if shard.database in databases]
 
     def users_by_database(self, users: Iterable[str]) -> dict[Database, list[str]]:
         """Group users by the database of their mailboxes."""

@@ -27,6 +27,7 @@ from models.deliver import Deliverer
 from models.errors import IMError
 from models.fanout import Fanout, is_behind
 from models.logs import setup_logs
+from models.onlyone import only_one
 from models.redisclient import RedisError
 from models.settings import Settings
 
@@ -134,12 +135,9 @@ def fanout() -> None:
 def sweep() -> None:
     """Find shards whose wake-up was lost, and wake them; one at a time."""
     try:
-        if not core().redis.set(keys.SWEEPING, "1", nx=True, px=SWEEPING_MS):
-            return
-        try:
-            _sweep()
-        finally:
-            core().redis.delete(keys.SWEEPING)
+        with only_one(core().scripts, keys.SWEEPING, SWEEPING_MS) as taken:
+            if taken:
+                _sweep()
     except (IMError, RedisError) as error:
         translated("sweep", error)
 

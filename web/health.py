@@ -13,7 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from models.broker import QUEUES
 from models.core import Core
-from models.log import delivered_versions, newest_versions
+from models.log import rows_behind
 from models.waiting import count_waiting
 
 
@@ -83,9 +83,8 @@ class Backlog:
         core = self._core
         for database, shards in core.shards.by_database(core.shards.shards).items():
             with suppress(Exception):  # what cannot be read now is left out
-                newest, delivered = newest_versions(shards), delivered_versions(shards)
-                for shard, version in newest.items():
-                    behind.add_metric([str(shard)], version - delivered[shard])
+                for shard, rows in rows_behind(shards).items():
+                    behind.add_metric([str(shard)], rows)
                 waiting = count_waiting(database, core.shards)
                 for target in core.shards.databases:
                     if target is not database:
