@@ -15,15 +15,12 @@ from models import keys
 from models.catchup import CatchUp
 from models.copies import COPY_ROWS_MAX
 from models.errors import Code, IMError
-from models.log import Row
-from models.mailbox import sync
 from models.mysql import Database
+from models.run import Run
 from models.shards import bucket_of
-from models.usecases.recall import recall
 from models.waiting import Answering, Copy, count_waiting, note, waiting
-from proto import im_pb2
 from tests.contract.conftest import Chat
-from tests.contract.test_deliver import NoWaker
+from tests.contract.test_deliver import do_recall, mailbox
 
 ALICE, BOB, CAROL, DAVE = 0, 2, 1, 3  # their shards; Carol's and Dave's are in the other database
 
@@ -74,15 +71,6 @@ def shown(chat: Chat, user: str) -> list[str]:
     return [row.id.hex() for row in mailbox(chat, user)]
 
 
-def mailbox(chat: Chat, user: str) -> list[Row]:
-    shard, begin = chat.core.shards.of_user(user), 0
-    rows: list[Row] = []
-    while page := sync(shard, user, begin, 1000):
-        rows += page
-        begin = page[-1].version
-    return rows
-
-
 def latest(chat: Chat, user: str) -> int:
     """The newest version of the mailbox whose effects are there."""
     return int(chat.core.redis.get(keys.latest(user)) or 0)
@@ -92,6 +80,13 @@ def noted(chat: Chat, user: str) -> int:
     """How many rows of the user's database wait."""
     shards = chat.core.shards
     return sum(count_waiting(shards.of_user(user).database, shards).values())
+
+
+def go_on(run: Run, numbers: set[int]) -> None:
+    """Let a delivery take these shards too, and work until nothing is left."""
+    run.take(numbers)
+    while run.work():
+        pass
 
 
 def tell(chat: Chat, source: str, target: str) -> None:
@@ -200,15 +195,11 @@ def test_a_shard_that_is_taken_later_lets_nothing_overtake(
     run = chat.deliverer._run()
     with away(chat, carol):
         ids = [chat.send(alice, carol).id]
-        run.take({ALICE})
-        while run.work():
-            pass
+        go_on(run, {ALICE})
 
     # When: it can take more, which the delivery does not know
     ids.append(chat.send(alice, carol).id)
-    run.take({ALICE})
-    while run.work():
-        pass
+    go_on(run, {ALICE})
 
     # Then
     assert shown(chat, carol) == []
@@ -217,9 +208,7 @@ def test_a_shard_that_is_taken_later_lets_nothing_overtake(
     tell(chat, alice, carol)
     ids.append(chat.send(alice, carol).id)
     chat.send(bob, carol)
-    run.take({ALICE, BOB})
-    while run.work():
-        pass
+    go_on(run, {ALICE, BOB})
     run.advance()
     run.release()
 
@@ -308,7 +297,7 @@ def test_what_was_brought_is_called_for(core: Any, alice: str, carol: str) -> No
 
 
 def test_a_task_that_failed_is_not_repeated_at_once(
-    core: Any, alice: str, carol: str, tried: list[str], monkeypatch: pytest.MonkeyPatch
+    core: Any, alice: str, carol: str, tried: list[str]
 ) -> None:
     # Given
     chat = Chat(core)
@@ -378,15 +367,11 @@ def test_who_is_copied_to_from_two_databases_hears_of_both(
     dave = user_in(DAVE)
     chat.send(carol, carol)
     run = chat.deliverer._run()
-    run.take({ALICE, CAROL, DAVE})
-    while run.work():
-        pass
+    go_on(run, {ALICE, CAROL, DAVE})
 
     # When: one pass copies from both, since what was sent here came without its copy
     ids = {chat.send(alice, carol).id, left_out.send(dave, carol).id}
-    run.take({ALICE, DAVE})
-    while run.work():
-        pass
+    go_on(run, {ALICE, DAVE})
 
     # Then: both are delivered by it
     rows = mailbox(chat, carol)
@@ -450,17 +435,13 @@ def test_one_database_of_a_delivery_is_away(core: Any, alice: str, bob: str, car
     chat = Chat(core)
     run = chat.deliverer._run()
     chat.send(carol, alice)
-    run.take({ALICE, CAROL})
-    while run.work():
-        pass
+    go_on(run, {ALICE, CAROL})
     chat.send(carol, carol)
     with away(chat, carol):
         sent = chat.send(alice, bob)
 
         # When
-        run.take({ALICE, BOB, CAROL})
-        while run.work():
-            pass
+        go_on(run, {ALICE, BOB, CAROL})
 
         # Then
         assert latest(chat, bob) == mailbox(chat, bob)[-1].version
@@ -481,9 +462,7 @@ def test_progress_in_one_database_does_not_wait_for_another(
     for user in (alice, carol):
         chat.send(user, user)
     run = chat.deliverer._run()
-    run.take({ALICE, CAROL})
-    while run.work():
-        pass
+    go_on(run, {ALICE, CAROL})
 
     # When: the one that is asked first is away
     with away(chat, alice):
@@ -515,18 +494,14 @@ def test_a_late_run_copies_what_another_has_noted(core: Any, alice: str, carol: 
     # Given: another that notes the same, and what came since
     with away(chat, carol):
         for _ in range(2):
-            other.take({ALICE})
-            while other.work():
-                pass
+            go_on(other, {ALICE})
             ids.append(chat.send(alice, carol).id)
         other.advance()
 
     # When
     late._copy(rows)
     assert shown(chat, carol) == ids[:2]
-    other.take({ALICE})
-    while other.work():
-        pass
+    go_on(other, {ALICE})
     other.advance()
     other.release()
     catch_up(chat)
@@ -548,7 +523,7 @@ def test_what_is_recalled_while_it_is_brought_is_recalled(
 
     def copy(*args: Any) -> Any:
         """Between reading and copying somebody recalls, and that is delivered."""
-        recall(core, NoWaker(), alice, im_pb2.RecallRequest(id=sent.id))  # type: ignore[arg-type]
+        do_recall(chat, alice, sent.id)
         chat.deliver(alice)
         return original(*args)
 
@@ -646,9 +621,9 @@ def test_what_is_recalled_while_it_waits_arrives_recalled(
         chat.deliver(alice)
 
         # When: before and behind the note of its new place
-        recall(chat.core, NoWaker(), alice, im_pb2.RecallRequest(id=secret.id))  # type: ignore[arg-type]
+        do_recall(chat, alice, secret.id)
         chat.deliver(alice)
-    recall(chat.core, NoWaker(), alice, im_pb2.RecallRequest(id=kept.id))  # type: ignore[arg-type]
+    do_recall(chat, alice, kept.id)
     catch_up(chat)
 
     # Then
