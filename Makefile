@@ -68,7 +68,7 @@ page: ## build the chat page, client/page, into web/static
 bench: setup ## measure; SCENARIOS="name ..." narrows it
 	@$(PY) -m bench $(SCENARIOS)
 
-bench-peer: ## measure beside ejabberd, 20 minutes; WORKLOADS="name ..." narrows it
+bench-peer: ## measure beside ejabberd, 35 minutes; WORKLOADS="name ..." narrows it
 	@dev/setup.sh peer
 	@$(PY) -m bench.peer $(WORKLOADS)
 

@@ -1,4 +1,4 @@
-"""The highest rate a server sustains, found by trying rates."""
+"""The highest rate a server sustains, found by trying rates; two tries of each decide."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +8,7 @@ from bench.loader import GeneratorLimited
 from bench.merge import bottleneck
 
 TRIES_MAX = 16
+AGREEING = 2
 STEP_MAX = 2.0
 PUSH_P99_MS_MAX = 100.0
 DELIVERED_SHARE_MIN = 0.99
@@ -22,6 +23,7 @@ class Try:
     sustained: bool
     limited: str = ""  # why it is the generator that was measured; empty: it was the server
     """Of the best: why it is a lower bound."""
+    broken: bool = False  # a message was lost, doubled or heard where it should not be
     push_p50_ms: float = 0.0
     push_p99_ms: float = 0.0
     heard_rate: float = 0.0
@@ -35,6 +37,10 @@ class Terms:
 
     rows: float  # in tables, for each message, at least
     push_p99_ms: float = PUSH_P99_MS_MAX
+
+
+SLOWNESS = frozenset({"gave up", "fell behind", "too slow", "the generator ended it"})
+"""What a busy machine can do to a try; the other faults are the server's."""
 
 
 def faults(report: Mapping[str, Any], rate: float, rows: float, terms: Terms) -> list[str]:
@@ -58,6 +64,22 @@ def faults(report: Mapping[str, Any], rate: float, rows: float, terms: Terms) ->
 def limited_by(report: Mapping[str, Any]) -> str:
     """Why the figures are the generator's: too busy, or late (bench/merge.py); else empty."""
     return bottleneck(report, report["machine_share"]) or ""
+
+
+def decided(attempt: Callable[[], Try]) -> Try:
+    """What two of up to three tries of a rate agree on: the one of them with the lowest push p99.
+
+    A machine that is shared may spoil a try, or spare one. What is broken is not tried again.
+    """
+    verdicts: dict[bool, list[Try]] = {True: [], False: []}
+    while True:
+        tried = attempt()
+        agreeing = verdicts[tried.sustained]
+        agreeing.append(tried)
+        if tried.broken:
+            return tried
+        if len(agreeing) == AGREEING:
+            return min(agreeing, key=lambda one: (not one.limited, one.push_p99_ms))
 
 
 def settled(best: Try | None, tries: Sequence[Try], close: float) -> Try | None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bench import procs
@@ -12,8 +13,10 @@ from bench.peer.comparison import PEER
 from bench.peer.generator import Generator
 from bench.peer.search import (
     PUSH_P99_MS_MAX,
+    SLOWNESS,
     Terms,
     Try,
+    decided,
     faults,
     highest,
     limited_by,
@@ -79,7 +82,7 @@ class Bench:
         with connected(party) as generator:
 
             def probe(rate: float) -> Try:
-                tries.append(self._try(side, generator, rate, terms))
+                tries.append(decided(partial(self._try, side, generator, rate, terms)))
                 return tries[-1]
 
             if rate := knob("RATE", 0):
@@ -108,7 +111,8 @@ class Bench:
             f"CPU of {name}": 1000 * (used_after[name].cpu_s - used[name].cpu_s) / sent
             for name in roots
         }
-        why = ", ".join(faults(report, rate, cost["rows"], terms))
+        found = faults(report, rate, cost["rows"], terms)
+        why = ", ".join(found)
         push = report["push"]
         print(
             f"  {rate:,.0f} msg/s: push p50 {push['p50_ms']:.1f}, p99 {push['p99_ms']:.1f} ms; "
@@ -120,6 +124,7 @@ class Bench:
             rate=rate,
             sustained=not why,
             limited=limited_by(report),
+            broken=not SLOWNESS.issuperset(found),
             push_p50_ms=push["p50_ms"],
             push_p99_ms=push["p99_ms"],
             heard_rate=report["heard_rate"],

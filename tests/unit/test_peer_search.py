@@ -8,7 +8,7 @@ import pytest
 from bench.loader import GeneratorLimited
 from bench.peer.comparison import OURS, PEER, Round, compare
 from bench.peer.ejabberd import statements
-from bench.peer.search import Terms, Try, faults, highest, limited_by, settled
+from bench.peer.search import SLOWNESS, Terms, Try, decided, faults, highest, limited_by, settled
 
 GOOD: dict[str, Any] = {
     "cut_short": False,
@@ -61,6 +61,48 @@ def test_a_search_that_runs_out_of_tries_says_so() -> None:
 
 def test_a_search_that_nothing_satisfies_gives_up() -> None:
     assert highest(lambda rate: Try(rate, sustained=False), 100, 1.4, 1.05) is None
+
+
+HELD, SLOW = Try(1000, sustained=True), Try(1000, sustained=False)
+
+
+@pytest.mark.parametrize(
+    ("tries", "sustained"),
+    [
+        ([HELD, HELD], True),
+        ([SLOW, SLOW], False),
+        ([SLOW, HELD, HELD], True),
+        ([HELD, SLOW, SLOW], False),
+    ],
+)
+def test_two_tries_of_a_rate_decide(tries: list[Try], sustained: bool) -> None:
+    attempts = iter(tries)
+    assert decided(lambda: next(attempts)).sustained is sustained
+    assert not list(attempts)  # no more of them than were needed
+
+
+def decide(*tries: Try) -> Try:
+    attempts = iter(tries)
+    return decided(lambda: next(attempts))
+
+
+def test_what_is_broken_is_not_tried_again() -> None:
+    assert decide(replace(SLOW, broken=True)).broken
+
+
+def test_of_tries_that_agree_the_quicker_counts_and_a_limit_is_kept() -> None:
+    quick, slow = replace(SLOW, push_p99_ms=110), replace(SLOW, push_p99_ms=120)
+    assert decide(quick, slow) is decide(slow, quick) is quick
+    assert decide(quick, replace(slow, limited="the generator was late")).limited
+
+
+def test_a_busy_machine_does_not_excuse_what_is_broken() -> None:
+    report = {**GOOD, "cut_short": True, "heard_rate": 1.0, "push": {"p99_ms": 900.0}}
+    assert SLOWNESS.issuperset(faults({**report, "cpu_share": 0.9}, 1000, 2.0, Terms(2)))
+    for change in ("lost", "doubled", "disordered", "strayed"):
+        assert not SLOWNESS.issuperset(faults({**report, change: 1}, 1000, 2.0, Terms(2)))
+    assert not SLOWNESS.issuperset(faults({**report, "refused": {"X": 1}}, 1000, 2.0, Terms(2)))
+    assert not SLOWNESS.issuperset(faults(report, 1000, 1.0, Terms(2)))
 
 
 def test_a_good_run_has_no_faults() -> None:
