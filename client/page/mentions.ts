@@ -31,7 +31,7 @@ export class Mentions {
     });
     text.setAttribute("aria-controls", "mentions");
     text.setAttribute("aria-autocomplete", "list");
-    text.addEventListener("blur", () => setTimeout(() => this.hide(), 150)); // a click comes first
+    text.addEventListener("blur", () => setTimeout(() => this.left(), 150)); // a click comes first
   }
 
   /** What of this text goes into the message's fields. */
@@ -114,6 +114,11 @@ export class Mentions {
     this.chosen.set(written, choice.user);
     this.hide();
     this.text.dispatchEvent(new Event("input")); // as if it had been typed
+  }
+
+  /** Who is back already goes on choosing: otherwise Enter would send what is half written. */
+  private left(): void {
+    if (document.activeElement !== this.text) this.hide();
   }
 
   private hide(): void {

@@ -111,6 +111,34 @@ def test_a_draft_keeps_whom_it_mentions_and_what_it_answers(visitors: Visitors) 
     expect(bob.page.locator(".bubble.aimed .mention")).to_have_text("@Bob")
 
 
+def test_who_comes_back_to_the_text_at_once_still_chooses_whom_to_mention(
+    visitors: Visitors,
+) -> None:
+    # Given a group, and a text that the focus left a moment ago
+    alice, _, alice_id, bob_id = visitors.two()
+    device = visitors.cluster.short(visitors.cluster.token(bob_id))
+    ok(device.call(say(make_group(device, [alice_id]), "who comes?")))
+    alice.row("a group").click()
+    expect(alice.page.locator(".pane header")).to_contain_text("2 members")
+    box = alice.page.locator(".composer textarea")
+    box.focus()
+    left = """text => {
+        text.blur();
+        text.focus();
+        text.value = "@bo";
+        text.dispatchEvent(new Event("input"));
+        return new Promise((done) => setTimeout(done, 300)); // behind all that leaving began
+    }"""
+
+    # When she is back and types before anybody noticed
+    box.evaluate(left)
+
+    # Then the list is there, and Enter chooses
+    expect(alice.page.get_by_role("option", name="Bob")).to_be_visible()
+    box.press("Enter")
+    expect(box).to_have_value("@Bob ")
+
+
 def test_history_comes_with_scrolling(visitors: Visitors) -> None:
     # Given a conversation longer than a screen
     alice, bob = visitors.cluster.pair()
