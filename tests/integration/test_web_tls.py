@@ -145,7 +145,7 @@ def read_to_end(sock: socket.socket) -> bytes:
 
 def test_a_process_that_stops_sends_everybody_away(cluster: Cluster) -> None:
     # Given: one of each kind on a process of their own
-    name = "web.leaving"
+    name = "web.secure-leaving"
     cluster.platform.start(name, env=ENV)
     secure = Secure(cluster, cluster.platform.port(name))
     try:
