@@ -31,13 +31,13 @@ def frozen(scene: Scene) -> Iterator[str]:
 
 @contextmanager
 def one_away(scene: Scene) -> Iterator[str]:
-    """The server of one database is dead for a while; the other one goes on."""
+    """The server of one database, either of them, is dead for a while; the other one goes on."""
     if len(scene.bed.mariadbs) < 2:
         raise Skipped("there is one server only")
-    server = scene.bed.mariadbs[1]
+    server = scene.pick.choice(scene.bed.mariadbs)
     server.kill()
     try:
-        yield ""
+        yield f"server {scene.bed.mariadbs.index(server)}"
     finally:
         server.start()
 
