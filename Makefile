@@ -19,8 +19,8 @@ run: ## start everything; Ctrl-C stops it, data stays in var/
 	@dev/setup.sh run
 	@$(PY) -m dev.run
 
-test: setup ## run every test; ARGS="tests/unit -k frame" narrows it
-	@$(PY) -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+test: setup ## run every test; ARGS="tests/unit -k frame" narrows it, "-n 0" runs one at a time
+	@$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: ## style, types, imports between rooms, freshness of generated code
 	@dev/setup.sh lint
