@@ -19,7 +19,7 @@ import requests
 
 from bench.__main__ import VAR, prepare, running_platform
 from bench.caller import CallFailed
-from bench.measure import table
+from bench.measure import Figure, table
 from bench.peer.comparison import Round, compare
 from bench.peer.ejabberd import Ejabberd
 from bench.peer.rounds import WORKLOADS, Rounds
@@ -59,12 +59,14 @@ def main() -> int:
         parser.error(f"no such workload: {', '.join(sorted(unknown))}")
     prepare()
     done: list[Round] = []
+    broken: list[str] = []
     failed = False
     try:
         with running_platform(VAR / "bench-peer") as target:
             target.platform.stop()
+            turns = rounds(target, wanted)
+            broken = turns.bench.broken
             try:
-                turns = rounds(target, wanted)
                 for each in turns.run(int(knob("ROUNDS", 3))):
                     done.append(each)
                 failed = turns.failed
@@ -77,7 +79,10 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     figures = compare(done)
+    figures.append(Figure("all", "tries with messages lost or wrong", len(broken), "", most=0))
     print(table(figures))
+    for what in broken:
+        print(f"wrong: {what}")
     (VAR / "bench-peer.json").write_text(json.dumps([to_json(f) for f in figures], indent=1) + "\n")
     return int(failed or any(figure.met is False for figure in figures))
 

@@ -22,6 +22,9 @@ class Round:
     group: Try | None = None
 
 
+Get = Callable[[Round], float | None]
+
+
 def compare(rounds: Sequence[Round]) -> list[Figure]:
     """All figures of what was measured; ratios of what was on both."""
     return [
@@ -60,11 +63,33 @@ def _bound(rounds: Sequence[Round], get: Callable[[Round], Try | None]) -> str:
     return ", at least" if any(tried.limited for tried in tries if tried) else ""
 
 
-def _values(
-    rounds: Sequence[Round], side: str, get: Callable[[Round], float | None]
-) -> list[float]:
-    values = [get(each) for each in rounds if each.side == side]
-    return [value for value in values if value is not None]
+def _pairs(rounds: Sequence[Round], ours: Get, theirs: Get) -> list[tuple[float, float]]:
+    """What both showed, of the rounds in which both did; the peer's turn comes first."""
+    turns = zip(_of_side(rounds, OURS), _of_side(rounds, PEER), strict=False)
+    both = [(ours(mine), theirs(other)) for mine, other in turns]
+    return [(mine, other) for mine, other in both if mine is not None and other is not None]
+
+
+def _of_side(rounds: Sequence[Round], side: str) -> list[Round]:
+    return [each for each in rounds if each.side == side]
+
+
+def _medians(
+    rounds: Sequence[Round], ours: Get, theirs: Get
+) -> tuple[float | None, float | None, bool]:
+    """Ours, theirs, and whether both are of the same rounds; None where nothing was measured."""
+    if pairs := _pairs(rounds, ours, theirs):
+        return (
+            statistics.median(mine for mine, _ in pairs),
+            statistics.median(other for _, other in pairs),
+            True,
+        )
+    alone = [
+        [value for each in _of_side(rounds, side) if (value := get(each)) is not None]
+        for side, get in ((OURS, ours), (PEER, theirs))
+    ]
+    mine, other = (statistics.median(values) if values else None for values in alone)
+    return mine, other, False
 
 
 def _ratio(
@@ -72,37 +97,57 @@ def _ratio(
     scenario: str,
     name: str,
     unit: str,
-    get: Callable[[Round], float | None],
+    get: Get,
     *,
     most: float | None = None,
     least: float | None = None,
     bound: str = "",
 ) -> list[Figure]:
     """The medians, and ours in shares of theirs; `bound` where ours is one."""
-    values = {side: _values(rounds, side, get) for side in (OURS, PEER)}
-    medians = {side: statistics.median(each) for side, each in values.items() if each}
-    figures = [
-        Figure(scenario, f"{name}, {side}{bound if side == OURS else ''}", median, unit)
-        for side, median in medians.items()
-    ]
-    if len(medians) == len(values):
-        ratio = medians[OURS] / medians[PEER]
+    mine, other, paired = _medians(rounds, get, get)
+    figures = []
+    if mine is not None:
+        figures.append(Figure(scenario, f"{name}, {OURS}{bound}", mine, unit))
+    if other is not None:
+        figures.append(Figure(scenario, f"{name}, {PEER}", other, unit))
+    if paired and mine is not None and other is not None:
+        ratio = mine / other
         figures.append(Figure(scenario, f"{name}: ratio{bound}", ratio, "", most=most, least=least))
     return figures
 
 
 def _as_quick(rounds: Sequence[Round]) -> list[Figure]:
     """Our highest rate when push p99 may be no worse than theirs at their highest: the target."""
-    ours = _values(rounds, OURS, lambda r: _of(r.one_as_quick, "rate"))
-    theirs = _values(rounds, PEER, lambda r: _of(r.one, "rate"))
-    if not ours or not theirs:
+    mine, other, paired = _medians(
+        rounds, lambda r: _of(r.one_as_quick, "rate"), lambda r: _of(r.one, "rate")
+    )
+    if not paired or mine is None or other is None:
         return []
-    rate = statistics.median(ours)
-    ratio = rate / statistics.median(theirs)
     return [
-        Figure("one-to-one", "at its p99, ours", rate, "msg/s"),
-        Figure("one-to-one", "at its p99: ratio", ratio, "", least=2),
+        Figure("one-to-one", "at its p99, ours", mine, "msg/s"),
+        Figure("one-to-one", "at its p99: ratio", mine / other, "", least=2),
+        *_by_round(rounds),
     ]
+
+
+def _by_round(rounds: Sequence[Round]) -> list[Figure]:
+    """What each round found one to one, of which the medians are made."""
+    figures = []
+    shown: list[tuple[str, str, Callable[[Round], Try | None]]] = [
+        (PEER, "ejabberd", lambda r: r.one),
+        (OURS, "ours at its p99", lambda r: r.one_as_quick),
+        (OURS, "ours", lambda r: r.one),
+    ]
+    for side, who, get in shown:
+        for number, each in enumerate(_of_side(rounds, side), 1):
+            if tried := get(each):
+                figures += [
+                    Figure("one-to-one", f"round {number}, {who}", tried.rate, "msg/s"),
+                    Figure(
+                        "one-to-one", f"round {number}, {who}: push p99", tried.push_p99_ms, "ms"
+                    ),
+                ]
+    return figures
 
 
 def _details(

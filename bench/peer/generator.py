@@ -4,7 +4,7 @@ from typing import Any
 
 from bench.loader import LoadProcess, RunFailed
 
-TIMEOUT_S = 600.0  # it has shorter limits of its own
+TIMEOUT_S = 1800.0  # of a whole search; each order has shorter limits of its own
 
 
 class Generator(LoadProcess):

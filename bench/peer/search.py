@@ -1,6 +1,6 @@
-"""The highest rate a server sustains, found by trying rates; two tries of each decide."""
+"""The highest rate a server sustains, found by trying rates; of each, two that agree decide."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +9,9 @@ from bench.merge import bottleneck
 
 TRIES_MAX = 16
 AGREEING = 2
+BEHIND = frozenset({"gave up", "fell behind"})
+WRONG = frozenset({"doubled", "in another order", "heard by others"})
+MISSING = frozenset({"lost", "not archived"})
 STEP_MAX = 2.0
 PUSH_P99_MS_MAX = 100.0
 DELIVERED_SHARE_MIN = 0.99
@@ -39,10 +42,6 @@ class Terms:
     push_p99_ms: float = PUSH_P99_MS_MAX
 
 
-SLOWNESS = frozenset({"gave up", "fell behind", "too slow", "the generator ended it"})
-"""What a busy machine can do to a try; the other faults are the server's."""
-
-
 def faults(report: Mapping[str, Any], rate: float, rows: float, terms: Terms) -> list[str]:
     """Why the rate does not count as sustained; nothing where it does. `rows`: per message."""
     wanted = DELIVERED_SHARE_MIN * rate * report["audience"]
@@ -61,25 +60,35 @@ def faults(report: Mapping[str, Any], rate: float, rows: float, terms: Terms) ->
     return [name for name, found in checks.items() if found]
 
 
+def is_broken(found: Iterable[str]) -> bool:
+    """Whether these faults are more than slowness: a message was heard wrongly, or never.
+
+    What is missing where the server fell behind may be on its way, as no one waits for ever.
+    """
+    names = set(found)
+    return bool(names & WRONG or (names & MISSING and not names & BEHIND))
+
+
 def limited_by(report: Mapping[str, Any]) -> str:
     """Why the figures are the generator's: too busy, or late (bench/merge.py); else empty."""
     return bottleneck(report, report["machine_share"]) or ""
 
 
 def decided(attempt: Callable[[], Try]) -> Try:
-    """What two of up to three tries of a rate agree on: the one of them with the lowest push p99.
+    """What two tries of a rate agree on: the one of them with the higher push p99.
 
-    A machine that is shared may spoil a try, or spare one. What is broken is not tried again.
+    They held, or the server did not hold, or the generator ended them, which says nothing of the
+    server. A shared machine may spoil a try, or spare one; what is broken is not tried again.
     """
-    verdicts: dict[bool, list[Try]] = {True: [], False: []}
+    verdicts: dict[tuple[bool, bool], list[Try]] = {}
     while True:
         tried = attempt()
-        agreeing = verdicts[tried.sustained]
+        agreeing = verdicts.setdefault((tried.sustained, bool(tried.limited)), [])
         agreeing.append(tried)
         if tried.broken:
             return tried
         if len(agreeing) == AGREEING:
-            return min(agreeing, key=lambda one: (not one.limited, one.push_p99_ms))
+            return max(agreeing, key=lambda one: one.push_p99_ms)
 
 
 def settled(best: Try | None, tries: Sequence[Try], close: float) -> Try | None:

@@ -58,7 +58,7 @@ class Ours(Side):
     """The platform, over TCP or WebSocket."""
 
     name = OURS
-    rows: Mapping[str, int] = {"one": 1, "group": 1}  # and a copy where mailboxes lie apart
+    rows: Mapping[str, int] = {"one": 1, "group": 1}  # copies: what is heard was read from them
 
     def __init__(self, target: Target, transport: str) -> None:
         self._target = target
