@@ -2,8 +2,10 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
+from bench.agree import agreed
 from bench.httpusers import POLL_S
 from bench.loader import GeneratorLimited, RunFailed
 from bench.measure import Figure
@@ -18,7 +20,7 @@ RAMP = 1.5
 CLOSE = 1.10
 """The search ends when what is too much is at most this times what was reached."""
 
-STARTS = {"websocket": (2000, 1000), "tcp": (2000, 1000), "comet": (200, 500), "http": (50, 100)}
+STARTS = {"websocket": (2000, 1000), "tcp": (2000, 1000), "comet": (200, 500), "http": (400, 100)}
 """By transport: the rate to begin with, in messages a second, and users."""
 
 ALLOWED_MS = {"http": 1000 * POLL_S}
@@ -31,24 +33,20 @@ def highest(
     """The highest rate that holds: half as much again while it does, then bisected.
 
     Within the factor `close` of one that does not hold, or `most`; 0 when not even a sixteenth of
-    `start` holds. A rate that does not hold is tried twice: machines hiccup.
+    `start` holds. Each rate is asked for once: that it is tried again is up to `holds`.
     """
-
-    def holds_of_two(rate: float) -> bool:
-        return holds(rate) or holds(rate)
-
     good, bad = 0.0, start
-    while bad <= most and holds_of_two(bad):
+    while bad <= most and holds(bad):
         good, bad = bad, RAMP * bad
     bad = min(bad, most)
     while not good and bad > start / 16:
-        if holds_of_two(bad / 2):
+        if holds(bad / 2):
             good = bad / 2
         else:
             bad /= 2
     while good and bad / good > close:
         middle = (good + bad) / 2
-        if holds_of_two(middle):
+        if holds(middle):
             good = middle
         else:
             bad = middle
@@ -74,53 +72,90 @@ def capacity(target: Target) -> Iterator[Figure]:
         yield from _search(target, transport, knob("RATE", start), int(knob("USERS", count)))
 
 
+@dataclass(frozen=True, slots=True)
+class Try:
+    """What one try of a rate gave; no run where it could not be carried out."""
+
+    sustained: bool = False
+    broken: bool = False
+    limited: bool = False  # by the generator
+    run: Sent | None = None
+
+
+def slower(tries: Iterable[Try]) -> Sent | None:
+    """Of the tries that decided the run with the higher push p99; None without any."""
+    runs = [tried.run for tried in tries if tried.run is not None]
+    return max(runs, key=lambda run: float(run.report["push"]["p99_ms"]), default=None)
+
+
 def _search(target: Target, transport: str, start: float, count: int) -> list[Figure]:
-    duration_s, warmup_s = knob("DURATION_S", 5), knob("WARMUP_S", 2)
-    limit_ms = PUSH_P99_MS_MAX + ALLOWED_MS.get(transport, 0.0)
     best: dict[float, Sent] = {}
+    tries: list[Try] = []
     points: list[Figure] = []
     limited: list[float] = []
 
+    def attempt(rate: float) -> Try:
+        tried = _try(target, transport, rate, count)
+        tries.append(tried)
+        if tried.run is not None:
+            points.extend(_points(tried.run, transport, rate))
+        return tried
+
     def holds(rate: float) -> bool:
-        scenario = f"cap/{'ws' if transport == 'websocket' else transport}"
-        try:
-            run = send(target, scenario, rate, duration_s, count, transport, warmup_s=warmup_s)
-        except RunFailed as error:
-            if isinstance(error, GeneratorLimited):
-                limited.append(rate)
-            print(f"  {transport} {rate:,.0f}/s: {error}", file=sys.stderr, flush=True)
-            return False
-        good = sustained(run, rate, limit_ms)
-        for what in ("ack", "push"):
-            for name in ("p50", "p99"):
-                value = run.report[what][f"{name}_ms"]
-                points.append(
-                    Figure(
-                        "capacity",
-                        f"{transport} at {rate:.0f}: {what} {name}",
-                        value,
-                        "ms",
-                        minor=True,
-                    )
-                )
-        print(
-            f"  {transport} {rate:,.0f}/s: {'held' if good else 'too much'},"
-            f" {run.report['delivered_rate']:,.0f}/s delivered,"
-            f" push p99 {run.report['push']['p99_ms']:,.0f} ms",
-            file=sys.stderr,
-            flush=True,
-        )
-        if good:
+        deciding = agreed(lambda: attempt(rate))
+        run = slower(deciding)
+        if deciding[0].sustained and run is not None:
             best[rate] = run
-        return good
+        elif any(tried.limited for tried in deciding):
+            limited.append(rate)
+        return rate in best
 
     rate = highest(holds, start, RATE_MAX)
     if limited and min(limited) <= CLOSE * rate:
         raise RunFailed(f"{transport}: the generator ended the search at {min(limited):,.0f}/s")
     if not rate:
         raise RunFailed(f"{transport} does not hold {start / 16:g} messages a second")
+    broken = sum(tried.broken for tried in tries)
     return [
         *points,
         *best[rate].details(push_p99_ms={}),
         Figure("capacity", transport, rate, "msg/s"),
+        Figure("capacity", f"{transport}: loss or disorder", broken, "tries", most=0),
+    ]
+
+
+def _try(target: Target, transport: str, rate: float, count: int) -> Try:
+    """Offer the rate for a few seconds, and say what came of it."""
+    scenario = f"cap/{'ws' if transport == 'websocket' else transport}"
+    duration_s, warmup_s = knob("DURATION_S", 5), knob("WARMUP_S", 2)
+    try:
+        run = send(target, scenario, rate, duration_s, count, transport, warmup_s=warmup_s)
+    except RunFailed as error:
+        print(f"  {transport} {rate:,.0f}/s: {error}", file=sys.stderr, flush=True)
+        return Try(limited=isinstance(error, GeneratorLimited))
+    good = sustained(run, rate, PUSH_P99_MS_MAX + ALLOWED_MS.get(transport, 0.0))
+    broken = any(figure.met is False for figure in run.damage())
+    print(
+        f"  {transport} {rate:,.0f}/s:"
+        f" {'held' if good else 'broken' if broken else 'too much'},"
+        f" {run.report['delivered_rate']:,.0f}/s delivered,"
+        f" push p99 {run.report['push']['p99_ms']:,.0f} ms",
+        file=sys.stderr,
+        flush=True,
+    )
+    return Try(good, broken, run=run)
+
+
+def _points(run: Sent, transport: str, rate: float) -> list[Figure]:
+    """What the plot of latencies is made of, from one try."""
+    return [
+        Figure(
+            "capacity",
+            f"{transport} at {rate:.0f}: {what} {name}",
+            run.report[what][f"{name}_ms"],
+            "ms",
+            minor=True,
+        )
+        for what in ("ack", "push")
+        for name in ("p50", "p99")
     ]

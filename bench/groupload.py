@@ -18,7 +18,7 @@ CONNECT_TIMEOUT_S = 180.0
 DRAIN_S = 20.0
 FIRST_SEQ = 2  # 1 is the authentication
 DIGITS = 12
-SPEAKERS = 100  # each stays below the rate a user may send at
+SPEAKERS_MAX = 100  # each stays below the rate a user may send at
 TEXT = "The quick brown fox jumps over the lazy dog, then rests 1234"
 
 
@@ -28,6 +28,7 @@ class GroupPlan:
 
     `quiet_s` without any come first, so that what an idle platform uses is known. `together`: start
     when told, as others do. `speaks`: false for the members of a generator that only listens.
+    `speakers`: how many members take turns, the first of the generator that speaks.
     """
 
     host: str
@@ -42,6 +43,7 @@ class GroupPlan:
     transport: str = "websocket"
     together: bool = False
     speaks: bool = True
+    speakers: int = SPEAKERS_MAX
 
 
 class Talk:
@@ -57,12 +59,18 @@ class Talk:
         address = (plan.host, plan.port)
         self._clients = Clients(address, plan.tokens, self, TRANSPORTS[plan.transport])
         self._acked = bytearray(self._total)
-        self._heard = array("l", bytes(array("l").itemsize * self._total))
-        self._newest = [-1] * len(plan.tokens)  # by client, of what was heard
+        members = len(plan.tokens)
+        self._speakers = min(plan.speakers, members) if plan.speaks else plan.speakers
+        self._heard = [bytearray(self._total) for _ in range(members)]
+        """Which messages were heard, by each member."""
+        self._latest = [array("l", [-1]) * self._speakers for _ in range(members)]
+        """By who hears and who speaks: the newest message that was heard."""
+        self._heard_all = 0
+        self._heard_others = 0  # without what came to the speaker's own device
+        self._duplicates = 0
         self._ack_ms: list[float] = []
         self._push_ms = array("d")
         self._send_ms = array("d")
-        self._speakers = min(SPEAKERS, len(plan.tokens)) if plan.speaks else 1
         self._refused: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
         self._read: dict[bytes, list[int]] = {}
@@ -89,9 +97,6 @@ class Talk:
         cpu_s = time.process_time() - cpu_s
         self._tell(event="measured")
         self._drain()
-        members = len(plan.tokens)
-        counts = Counter(self._heard)
-        incomplete = self._total - counts[members]
         report = {
             "offered_rate": (self._total - self._first) / span_s if plan.speaks else 0.0,
             "acked_rate": acked / span_s,
@@ -101,9 +106,8 @@ class Talk:
             "acked": sum(self._acked),
             "refused": dict(self._refused),
             "unanswered": self._unanswered(),
-            "incomplete": incomplete,
-            "duplicates": sum(max(0, heard - members) * n for heard, n in counts.items()),
-            "lost": sum(max(0, members - heard) * n for heard, n in counts.items()),
+            "duplicates": self._duplicates,
+            "lost": self._total * len(plan.tokens) - self._heard_all,
             "counts": dict(self._counts),
             "messages": self._total - self._first,
             "ack": asdict(summarise(self._ack_ms)),
@@ -120,7 +124,7 @@ class Talk:
     def _state(self) -> tuple[int, int, int]:
         """Deliveries, acks and bytes on the wire so far."""
         moved_bytes = self._clients.sent_bytes + self._clients.received_bytes
-        return self._counts["heard"], sum(self._acked), moved_bytes
+        return self._heard_others, sum(self._acked), moved_bytes
 
     def _unanswered(self) -> int:
         if not self._plan.speaks:
@@ -164,7 +168,7 @@ class Talk:
         """Wait until all members have heard everything, or nothing more comes."""
         deadline_s = time.perf_counter() + DRAIN_S
         wanted = self._total * len(self._plan.tokens)
-        while time.perf_counter() < deadline_s and self._counts["all"] < wanted:
+        while time.perf_counter() < deadline_s and self._heard_all < wanted:
             self._clients.run_once(0.1)
         self._idle(0.5)  # for duplicates on their way
 
@@ -195,16 +199,21 @@ class Talk:
                 for message in push.messages
                 if message.sequence.startswith(self._prefix)
             ]
-        newest = self._newest[client.index]
+        who, speakers, first = client.index, self._speakers, self._first
+        heard, latest = self._heard[who], self._latest[who]
         for index in indexes:
-            self._heard[index] += 1
-            self._counts["all"] += 1
-            if index <= newest - SPEAKERS:  # sends in flight on several connections may pass
+            speaker = index % speakers
+            if index > latest[speaker]:
+                latest[speaker] = index
+            elif heard[index]:
+                self._duplicates += 1
+                continue
+            else:
                 self._counts["out of order"] += 1
-            newest = max(newest, index)
-            if self._plan.speaks and index % self._speakers == client.index:
+            heard[index] = 1
+            self._heard_all += 1
+            if speaker == who and self._plan.speaks:
                 continue  # its own, on its own device
-            self._counts["heard"] += 1
-            if index >= self._first:
+            self._heard_others += 1
+            if index >= first:
                 self._push_ms.append((now_s - self._due_s(index)) * 1000)
-        self._newest[client.index] = newest

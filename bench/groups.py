@@ -71,7 +71,7 @@ def _busy(target: Target) -> list[Figure]:
             group = make_group(caller, names[1:])
         for rate in (RATE, RATE / 2):
             report, cpu_s = _talk(target, names, group, rate, duration_s)
-            lost += report["incomplete"] + report["unanswered"] + sum(report["refused"].values())
+            lost += wrong(report)
             twice += report["counts"].get("out of order", 0)
             if rate == RATE:
                 rates.append(report["deliveries_rate"])
@@ -132,6 +132,12 @@ def _talk(
     return report, cpu_s | {"generator": report["cpu_s"]}
 
 
+def wrong(report: dict[str, Any]) -> int:
+    """How often a message was lost for a member, doubled, refused or not answered."""
+    refused = sum(report["refused"].values())
+    return int(report["lost"] + report["duplicates"] + report["unanswered"] + refused)
+
+
 # ---------------------------------------------------------------- a large group
 
 
@@ -152,7 +158,7 @@ def _large(target: Target, members: int) -> list[Figure]:
         for process, each in used.items():
             each.append(1000 * cpu_s[process] / report["messages"])
         p99s.append(report["push"]["p99_ms"])
-        lost += report["incomplete"] + report["unanswered"] + sum(report["refused"].values())
+        lost += wrong(report)
     sums = [sum(pair) for pair in zip(*used.values(), strict=True)]
     name = f"{members:,} members"
     return [

@@ -92,6 +92,14 @@ def fresh(target: Target, process: str) -> Iterator[dict[str, Any]]:
         target.platform.stop(process)
 
 
+def check(told: dict[str, Any]) -> None:
+    """Raise `GeneratorLimited` where the generator was too busy for figures of the server."""
+    if told["cpu_share"] > CPU_SHARE_MAX:
+        raise GeneratorLimited(
+            f"figures withheld: the generator used {told['cpu_share']:.2f} of a core"
+        )
+
+
 def restart(target: Target) -> list[Figure]:
     """A process with 10,000 clients dies and is started again: when is everybody back?"""
     count = int(knob("USERS", 10000))
@@ -110,11 +118,13 @@ def restart(target: Target) -> list[Figure]:
             target.platform.start(process)
             back = loader.wait_for("back")
             statements = target.stores.since(stores).statements
+    check(back)
     return [
         Figure("restart", "connections", count, "", least=10000),
         Figure("restart", "half of them back", back["half_s"], "s"),
         Figure("restart", "all of them back", back["all_s"], "s", most=20),
         Figure("restart", "MySQL statements per login", statements / count, "", most=0.1),
+        Figure("restart", "CPU of the generator", 100 * back["cpu_share"], "% core"),
     ]
 
 
@@ -136,10 +146,7 @@ def storm(target: Target) -> list[Figure]:
             machine_s = procs.machine_cpu_s() - machine_s
             after = procs.usage(procs.tree(target.platform.pid(process)))
             work = target.stores.since(stores)
-    if got["cpu_share"] > CPU_SHARE_MAX:
-        raise GeneratorLimited(
-            f"figures withheld: the generator used {got['cpu_share']:.2f} of a core"
-        )
+    check(got)
     took, span_s = got["open"], got["span_s"]
     return [
         Figure("storm", "connections", count, ""),

@@ -22,7 +22,7 @@ MACHINE_BUSY_SHARE = 0.90
 
 SUMS = (
     "offered_rate", "acked_rate", "delivered_rate", "deliveries_rate", "sent", "acked", "lost",
-    "own_lost", "unanswered", "incomplete", "duplicates", "cpu_s", "acked_measured", "bytes",
+    "own_lost", "unanswered", "duplicates", "cpu_s", "acked_measured", "bytes",
 )  # fmt: skip
 WORST = ("lag_growth_ms", "delivered_in_s", "cpu_share", "measured_s", "messages")
 COUNTERS = ("refused", "counts")

@@ -2,6 +2,7 @@
 
 import math
 import re
+import statistics
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,14 +42,17 @@ def draw(figures: Iterable[Figure], folder: Path) -> list[Path]:
 
 
 def rate_lines(figures: Iterable[Figure]) -> Lines:
-    """Latency (ms) against offered rate, the best of the capacity search's tries at each."""
-    lines: dict[str, dict[float, float]] = {}
+    """Latency (ms) against offered rate, the median of the capacity search's tries at each."""
+    tries: dict[str, dict[float, list[float]]] = {}
     for figure in figures:
         if found := POINT.fullmatch(figure.name):
             transport, rate, what, share = found.groups()
-            line = lines.setdefault(f"{transport} {what} {share}", {})
-            line[float(rate)] = min(figure.value, line.get(float(rate), math.inf))
-    return {name: sorted(points.items()) for name, points in lines.items()}
+            line = tries.setdefault(f"{transport} {what} {share}", {})
+            line.setdefault(float(rate), []).append(figure.value)
+    return {
+        name: [(rate, statistics.median(values)) for rate, values in sorted(line.items())]
+        for name, line in tries.items()
+    }
 
 
 def size_lines(figures: Iterable[Figure]) -> Lines:

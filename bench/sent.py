@@ -31,15 +31,23 @@ class Sent:
     def figure(self, name: str, value: float, unit: str, **more: Any) -> Figure:
         return Figure(self.scenario, name, value, unit, **more)
 
+    def damage(self) -> list[Figure]:
+        """Acknowledged messages not pushed once and in order: what no load excuses."""
+        counts = self.report["counts"]
+        wrong = {
+            "lost": self.report["lost"],
+            "lost for sender's devices": self.report["own_lost"],
+            "duplicates": counts.get("duplicate", 0),
+            "out of order": counts.get("out of order", 0),
+        }
+        return [self.figure(name, n, "messages", most=0) for name, n in wrong.items()]
+
     def integrity(self) -> list[Figure]:
         """Every acknowledged message pushed once and in order, every send acknowledged."""
         counts = self.report["counts"]
         refused = sum(self.report["refused"].values())
         figures = [
-            self.figure("lost", self.report["lost"], "messages", most=0),
-            self.figure("lost for sender's devices", self.report["own_lost"], "messages", most=0),
-            self.figure("duplicates", counts.get("duplicate", 0), "messages", most=0),
-            self.figure("out of order", counts.get("out of order", 0), "messages", most=0),
+            *self.damage(),
             self.figure("refused", refused, "messages", most=0),
             self.figure("unanswered", self.report["unanswered"], "messages", most=0),
         ]

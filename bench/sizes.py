@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from bench.groupload import SPEAKERS_MAX
 from bench.groups import make_group, open_caller
 from bench.measure import Figure
 from bench.merge import merge
@@ -38,6 +39,7 @@ def group_orders(
 ) -> list[dict[str, Any]]:
     """Orders for generators that share the members; those of the first one speak."""
     tokens, seed = target.tokens(names), time.time_ns() // 1_000_000
+    speakers = min(SPEAKERS_MAX, len(tokens[::loaders]))
     return [
         {
             "group": {
@@ -51,6 +53,7 @@ def group_orders(
                 "seed": seed,
                 "together": True,
                 "speaks": number == 0,
+                "speakers": speakers,
             }
         }
         for number in range(loaders)

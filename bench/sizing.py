@@ -78,7 +78,8 @@ class Needs:
     worker_processes: int
     mysql_cores: int
     mysql_statements_per_s: float
-    redis_cores: float  # at the peak; a Redis uses one
+    redis_cores: float  # at the peak
+    redis_servers: int  # a Redis uses one core
     connections_gib: float
     rows_per_day: float
     disk_gib_per_day: float
@@ -143,6 +144,7 @@ def size(users: int, cost: Costs, assumed: Assumptions) -> Needs:
         mysql_cores=processes(each.mysql_ms),
         mysql_statements_per_s=peak * each.statements,
         redis_cores=peak * each.redis_ms / 1000,
+        redis_servers=processes(each.redis_ms),
         connections_gib=online * cost.connection_kib / KIB_PER_GIB,
         rows_per_day=rows_per_day,
         disk_gib_per_day=rows_per_day * cost.row_bytes / BYTES_PER_GIB,
@@ -160,7 +162,8 @@ def table(cost: Costs, assumed: Assumptions) -> str:
         ("worker processes", [f"{n.worker_processes:,}" for n in needs]),
         ("MySQL cores", [f"{n.mysql_cores:,}" for n in needs]),
         ("MySQL statements a second", [f"{n.mysql_statements_per_s:,.0f}" for n in needs]),
-        ("Redis, of one core", [f"{n.redis_cores:,.3g}" for n in needs]),
+        ("Redis servers", [f"{n.redis_servers:,}" for n in needs]),
+        ("Redis, cores in use", [f"{n.redis_cores:,.3g}" for n in needs]),
         ("memory of connections, GiB", [f"{n.connections_gib:,.2f}" for n in needs]),
         ("rows stored a day", [f"{n.rows_per_day:,.0f}" for n in needs]),
         ("disk a day, GiB", [f"{n.disk_gib_per_day:,.1f}" for n in needs]),

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bench.agree import agreed
 from bench.loader import GeneratorLimited
 from bench.merge import bottleneck
 
 TRIES_MAX = 16
-AGREEING = 2
 BEHIND = frozenset({"gave up", "fell behind"})
 WRONG = frozenset({"doubled", "in another order", "heard by others"})
 MISSING = frozenset({"lost", "not archived"})
@@ -75,20 +75,8 @@ def limited_by(report: Mapping[str, Any]) -> str:
 
 
 def decided(attempt: Callable[[], Try]) -> Try:
-    """What two tries of a rate agree on: the one of them with the higher push p99.
-
-    They held, or the server did not hold, or the generator ended them, which says nothing of the
-    server. A shared machine may spoil a try, or spare one; what is broken is not tried again.
-    """
-    verdicts: dict[tuple[bool, bool], list[Try]] = {}
-    while True:
-        tried = attempt()
-        agreeing = verdicts.setdefault((tried.sustained, bool(tried.limited)), [])
-        agreeing.append(tried)
-        if tried.broken:
-            return tried
-        if len(agreeing) == AGREEING:
-            return max(agreeing, key=lambda one: one.push_p99_ms)
+    """Of the tries of a rate that decide on it, the one with the higher push p99."""
+    return max(agreed(attempt), key=lambda one: one.push_p99_ms)
 
 
 def settled(best: Try | None, tries: Sequence[Try], close: float) -> Try | None:

@@ -48,6 +48,6 @@ def test_figures_become_the_lines_of_plots() -> None:
         Figure("history/10M", "page p50", 3, "ms"),
         Figure("history/100k", "page p50", 2, "ms"),
     ]
-    assert rate_lines(figures) == {"tcp push p99": [(500, 8), (4000, 80)]}
+    assert rate_lines(figures) == {"tcp push p99": [(500, 8), (4000, 85)]}
     assert size_lines(figures) == {"push p50, ms": [(10, 4), (1000, 15)]}
     assert row_lines(figures) == {"p50": [(100_000, 2), (10_000_000, 3)]}

@@ -73,6 +73,7 @@ def test_a_million_users_by_hand() -> None:
     assert needs.web_processes == 25
     assert needs.worker_processes == 3  # 5,000 times 0.283 ms, processes half full
     assert needs.mysql_cores == 5  # 5,000 times 0.424 ms
+    assert needs.redis_servers == 2  # 5,000 times 0.141 ms: more than half of one
     assert needs.redis_cores == pytest.approx(5 * 0.2 / 2**0.5)
     assert needs.mysql_statements_per_s == pytest.approx(5000 * 12 / 2**0.5)
     assert needs.connections_gib == pytest.approx(250_000 * 8 / 1024**2)
