@@ -32,6 +32,7 @@ def main() -> int:
     if not faults:
         sys.exit(f"no fault has one of these in its name: {', '.join(only)}")
     path = ROOT / "var" / "chaos.json"
+    path.unlink(missing_ok=True)  # who interrupts us must not find an older result
     result = run(ROOT / "var" / f"chaos-{os.getpid()}", seed, duration_s, faults, say)
     result.write(path)
     report(result)
@@ -57,6 +58,8 @@ def report(result: Result) -> None:
     )
     for reason in sorted({f"{f.name}: {f.skipped}" for f in result.faults if f.skipped}):
         print(fill(f"skipped: {reason}", 80, subsequent_indent="    "))
+    for ended in result.ended:
+        print(fill(ended, 80, subsequent_indent="    "))
     print(f"{len(result.violations)} violations")
     for violation in result.violations[:SHOWN_MAX]:
         print(fill(violation, 80, initial_indent="  - ", subsequent_indent="    "))

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -32,6 +33,16 @@ CALLERS_DB, WORKERS_DB = 1, 2
 """Redis databases: where tasks are enqueued, and where `bridge` brings them to the workers."""
 SECOND_DISK_MB = 320
 """Of the second database server, where one can be mounted: it needs about 200 by itself."""
+
+
+@dataclass(frozen=True)
+class Death:
+    """A process that ended by itself; moments of the monotonic clock."""
+
+    name: str
+    code: int | None
+    started: float
+    noticed: float
 
 
 class Bed:
@@ -66,6 +77,9 @@ class Bed:
         self._instead = instead
         self._stack = ExitStack()
         self._down: set[str] = set()
+        self._launched: dict[str, float] = {}
+        self.deaths: list[Death] = []
+        """Of processes that nobody had taken down."""
         self._lock = threading.RLock()
         self._over = threading.Event()
 
@@ -118,6 +132,7 @@ class Bed:
         )
         for name in self.processes:
             self.platform.launch(name, env=self.own_env(name))
+            self._launched[name] = time.monotonic()
         for name in self.processes:
             self.platform.wait_ready(name)
             if name.partition(".")[0] in ("web", "gateway"):
@@ -145,13 +160,15 @@ class Bed:
             yield
         finally:
             with self._lock:
-                self._down.difference_update(names)
-            self.revive()
+                taken = self._down.intersection(names)
+                self._down -= taken
+                self.revive(*taken)
 
     def start(self, name: str) -> None:
         """Starts a process that was stopped; returns when it is ready, or was not in time."""
         with self._lock:
-            self.platform.launch(name)
+            self._launch(name)
+            self._down.discard(name)  # from now on it must not end by itself
         self.wait_ready(name)
 
     def wait_ready(self, *names: str) -> None:
@@ -161,12 +178,20 @@ class Bed:
             with suppress(Exception):
                 self.platform.wait_ready(name)
 
-    def revive(self) -> None:
-        """Starts what has ended and is to run."""
+    def revive(self, *taken: str) -> None:
+        """Starts what has ended and is to run; notes those that nobody has `taken` down."""
         with self._lock:
             for name in self.processes:
-                if name not in self._down and not self.platform.alive(name):
-                    self.platform.launch(name)
+                if name in self._down or self.platform.alive(name):
+                    continue
+                if name not in taken:
+                    code = self.platform.returncode(name)
+                    self.deaths.append(Death(name, code, self._launched[name], time.monotonic()))
+                self._launch(name)
+
+    def _launch(self, name: str) -> None:
+        self.platform.launch(name)
+        self._launched[name] = time.monotonic()
 
     def raise_servers(self) -> list[str]:
         """Unfreezes the servers and starts those that have ended, which are returned."""

@@ -27,10 +27,16 @@ class Bridge(Background):
         self.late_s = 0.0
         """Each copy comes after a random part of this time: so they overtake each other."""
         self.carried = 0
+        self.doubled = 0
+        self.delayed = 0
+        """Copies given later than they came."""
+        self.overtaken = 0
+        """Copies given after one of a task that came later."""
+        self._last: dict[str, int] = {}
         self._random = random.Random(f"{seed} bridge")
         self._port = port
         self._databases = (source, target)
-        self._held: list[tuple[float, str, bytes]] = []  # when due, queue, task
+        self._held: list[tuple[float, str, int, bytes]] = []  # when due, queue, number, task
 
     def _run(self) -> None:
         source, target = (
@@ -46,15 +52,19 @@ class Bridge(Background):
 
     def _take(self, queue: str, task: bytes) -> None:
         self.carried += 1
+        self.doubled += self.copies > 1
         for number in range(self.copies):
             due = time.monotonic() + self._random.random() * self.late_s
-            self._held.append((due, queue, task if number == 0 else _again(task)))
+            self._held.append((due, queue, self.carried, task if number == 0 else _again(task)))
+            self.delayed += self.late_s > 0
 
     def _give(self, target: "redis.Redis") -> None:
         now = time.monotonic()
-        due = [held for held in self._held if held[0] <= now]
+        due = sorted(held for held in self._held if held[0] <= now)
         self._held = [held for held in self._held if held[0] > now]
-        for _, queue, task in due:
+        for _, queue, number, task in due:
+            self.overtaken += number < self._last.get(queue, 0)
+            self._last[queue] = max(number, self._last.get(queue, 0))
             target.lpush(queue, task)
 
 

@@ -17,7 +17,8 @@ from chaos.record import Op, Record, now_ms
 from chaos.view import View
 from dev.clients.device import Closed, Device
 from dev.clients.groupreader import Reader
-from dev.clients.wire import ok
+from dev.clients.wait import Unanswered
+from dev.clients.wire import Refused, ok
 from proto import im_pb2
 
 ANSWER_S = 8.0
@@ -25,8 +26,10 @@ ANSWER_S = 8.0
 PATIENCE_S = 120.0
 """How long is repeated what must be known."""
 PAUSE_S = 0.1
-BROKEN = (Closed, OSError, WebSocketException, EOFError, TimeoutError, AssertionError)
-"""How a connection ends; the last one is what a `Device` says when an answer does not come."""
+BROKEN = (Closed, OSError, WebSocketException, EOFError, TimeoutError, Unanswered, Refused)
+"""How a connection ends; the last two: an answer does not come, and the login is refused. Another
+AssertionError is what a `Device` says of bytes that must not be like that.
+"""
 
 Connect = Callable[[int], Device]
 """A connection; what it is pushed begins behind this version."""
@@ -96,8 +99,8 @@ class Client:
                 self.record.connections += 1
                 self._behind = True
             answer = self._device.call(request, ANSWER_S)
-        except BROKEN:
-            self.hang_up()
+        except (*BROKEN, AssertionError) as error:
+            self._lose(error)
             return None
         self._take_in()
         return answer
@@ -109,8 +112,8 @@ class Client:
         try:
             if self._device is not None:
                 self._device.poll(timeout_s)
-        except BROKEN:
-            self.hang_up()
+        except (*BROKEN, AssertionError) as error:
+            self._lose(error)
         else:
             if self._device is None:
                 time.sleep(timeout_s)
@@ -129,6 +132,14 @@ class Client:
             answer = ok(self.call(request))
             self.view.page(answer)
             more = answer.more
+
+    def _lose(self, error: Exception) -> None:
+        """The connection has ended; unless it is for a fault's sake, that is complained of."""
+        if isinstance(error, Refused):  # nothing but a login is refused like this
+            self.record.asked.append(("AuthRequest", error.name))
+        elif not isinstance(error, BROKEN):
+            self.record.complaints.append(f"what came is wrong: {error!r}")
+        self.hang_up()
 
     def hang_up(self) -> None:
         """Leaves the connection."""

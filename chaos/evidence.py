@@ -1,7 +1,7 @@
 """All the checker may look at: what clients wrote down, and what the stores hold in the end."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,8 @@ from dev.clients.wire import insist, ok, sync_all
 from dev.store import Shard, Store, Stored
 from proto import im_pb2
 
-Cached = dict[str, dict[str, bytes]]
+CACHES = ("contacts", "unread", "marks", "group-unread")
+"""What Redis holds of a contact list: hashes of each user."""
 
 
 @dataclass
@@ -33,6 +34,8 @@ class Person:
     synced: list[im_pb2.Message] = field(default_factory=list)
     """The mailbox through a sync of a new client."""
     contacts: list[im_pb2.Contact] = field(default_factory=list)
+    rebuilt: list[im_pb2.Contact] | None = None
+    """The same, asked for once more after the caches of all users had been deleted."""
     fresh: dict[str, dict[str, im_pb2.Message]] = field(default_factory=dict)
     """The groups through a sync of a new client."""
 
@@ -50,6 +53,8 @@ class Evidence:
     """Of all shards, each in the order of its log."""
     marks: dict[tuple[str, str], str] = field(default_factory=dict)
     """By user and peer: up to which id the peer's messages are read or hidden."""
+    reads: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By user and peer or group: the stored read position, an id."""
     redis: list[dict[str, Any]] = field(default_factory=list)
     """Every key of Redis, before contact lists were asked for and after."""
     logs: dict[str, str] = field(default_factory=dict)
@@ -112,16 +117,11 @@ def gather(bed: Bed, load: Load) -> Evidence:
     }
     evidence = Evidence(bed.store, people, load.groups, load.reader.seen)
     evidence.redis.append(dump_redis(bed))
-    for user, person in people.items():
-        for attempt in range(3):
-            try:
-                with load.connect(user, person.view.cursor) as device:
-                    _ask(device, person)
-                break
-            except BROKEN as error:
-                if attempt == 2:
-                    person.record.complaints.append(f"cannot be read in the end: {error!r}")
+    _ask_all(load, people, _ask)
     evidence.redis.append(dump_redis(bed))
+    with bed.redis_client() as client:
+        client.delete(*(f"{cache}:{{{user}}}" for user in people for cache in CACHES))
+    _ask_all(load, people, _ask_again)
     evidence.rows = bed.store.rows("1 = 1")
     for name in bed.store.names:
         for user, peer, bound in bed.store.query(
@@ -130,13 +130,40 @@ def gather(bed: Bed, load: Load) -> Evidence:
             f" FROM {name}.conversation",
         ):
             evidence.marks[user, peer] = bound
+        for user, peer, read in bed.store.query(
+            name,
+            f"SELECT user, peer, LOWER(HEX(read_id)) FROM {name}.conversation"
+            f" UNION ALL SELECT user, group_id, LOWER(HEX(read_id)) FROM {name}.member",
+        ):
+            evidence.reads[user, peer] = read
     evidence.logs = bed.logs()
     return evidence
 
 
+def _ask_all(load: Load, people: dict[str, Person], ask: Callable[[Device, Person], None]) -> None:
+    """Asks on behalf of everybody, up to three times each; whoever is not answered complains."""
+    for user, person in people.items():
+        for attempt in range(3):
+            try:
+                with load.connect(user, person.view.cursor) as device:
+                    ask(device, person)
+                break
+            except (*BROKEN, AssertionError) as error:
+                if attempt == 2 or not isinstance(error, BROKEN):
+                    person.record.complaints.append(f"cannot be read in the end: {error!r}")
+
+
+def _ask_again(device: Device, person: Person) -> None:
+    person.rebuilt = _contacts(device)
+
+
+def _contacts(device: Device) -> list[im_pb2.Contact]:
+    return [*insist(device, im_pb2.ContactsRequest(limit=100)).contacts]
+
+
 def _ask(device: Device, person: Person) -> None:
     person.synced = sync_all(device, limit=200, patient=True)
-    person.contacts = [*insist(device, im_pb2.ContactsRequest(limit=100)).contacts]
+    person.contacts = _contacts(device)
     reader = Reader(device)
     reader.sync(33)
     person.fresh = {group: reader.messages.get(group, {}) for group in reader.cursors}

@@ -3,6 +3,7 @@
 import json
 import random
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import count
@@ -19,6 +20,12 @@ from proto import im_pb2
 WARM_UP_S = 3.0
 BETWEEN_S = (0.5, 2.5)
 EMPTIED_LATELY_S = 60.0
+STARTING_S = 30.0
+"""Who has not run for longer than this may still be starting."""
+NOTICED_S = 5.0
+"""After so long at most an end is noticed."""
+CELERY = ("worker", "beat")
+"""They end when the broker fails them at the wrong moment (kombu); supervisors start them again."""
 
 Say = Callable[[str], None]
 
@@ -44,6 +51,8 @@ class Result:
     acked: int = 0
     faults: list[Injected] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    """Processes that ended by themselves and were started again."""
     refused: int = 0
     in_doubt: int = 0
     """Sends of which nobody knows whether they were done; the checker knows."""
@@ -53,6 +62,11 @@ class Result:
     tasks: int = 0
     duration_s: float = 0.0
     converged_s: float = 0.0
+
+    def broke_off(self, error: Exception) -> None:
+        """Notes what ended the run before everything was checked."""
+        traceback.print_exception(error)
+        self.violations.append(f"the run broke off, not everything was checked: {error!r}")
 
     def write(self, path: Path) -> None:
         """As JSON."""
@@ -71,6 +85,18 @@ class Run:
         self._pick = random.Random(f"{seed} faults")
         self._started = time.monotonic()
         self._emptied_at = float("-inf")
+        self._stores_away: list[tuple[float, float]] = []
+
+    def whole(self, faults: Sequence[Fault], duration_s: float) -> None:
+        """Breaks, heals and checks; what ends that too early is a violation."""
+        try:
+            self.break_things(faults, duration_s)
+            if all(injected.skipped for injected in self.result.faults):
+                self.result.violations.append("every fault was skipped: nothing was tested")
+            self.settle()
+        except Exception as error:
+            self.result.broke_off(error)
+            self._count()
 
     def break_things(self, faults: Sequence[Fault], duration_s: float) -> None:
         """Every fault once, then again in another order each time round until the time is over."""
@@ -107,6 +133,9 @@ class Run:
             injected.note += f"; died of it: {', '.join(ended)}"
         if fault.empties:
             self._emptied_at = time.monotonic()
+        injected.note = ", ".join(filter(None, [injected.note, *scene.outcome]))
+        if fault.stores:
+            self._stores_away.append((began, time.monotonic()))
         injected.lasted_s = round(time.monotonic() - began, 1)
         injected.acks = self.load.acked - acks
         self._say(line_of(injected))
@@ -126,7 +155,13 @@ class Run:
         self.result.converged_s = round(time.monotonic() - healed, 1)
         self._say(f"at rest after {self.result.converged_s:g} s; checking")
         evidence = gather(self.bed, self.load)
+        self.result.rows = len(evidence.rows)
         self.result.violations += check(evidence)
+        self._count()
+
+    def _count(self) -> None:
+        """What the clients and the bed know."""
+        self._ended()
         ops = self.load.ops
         sends = [op for op in ops if op.is_a(im_pb2.SendRequest)]
         self.result.acked = sum(op.acked for op in sends)
@@ -134,9 +169,26 @@ class Run:
         self.result.in_doubt = sum(not op.acked and not op.refused for op in sends)
         self.result.recalled = sum(op.acked and op.is_a(im_pb2.RecallRequest) for op in ops)
         self.result.connections = sum(a.client.record.connections for a in self.load.actors)
-        self.result.rows = len(evidence.rows)
         self.result.tasks = self.bed.bridge.carried
         self.result.duration_s = round(time.monotonic() - self._started, 1)
+
+    def _ended(self) -> None:
+        """Notes who ended by themselves; it is a violation where no store was away."""
+        for death in self.bed.deaths:
+            age_s = death.noticed - death.started
+            what = (
+                f"{death.name} ended by itself (code {death.code}) at"
+                f" {death.noticed - self._started:.1f} s, {age_s:.1f} s old"
+            )
+            self.result.ended.append(what)
+            starting = age_s <= STARTING_S and any(
+                began < death.noticed and death.started < over for began, over in self._stores_away
+            )
+            celery = death.name.startswith(CELERY) and any(
+                began < death.noticed < over + NOTICED_S for began, over in self._stores_away
+            )
+            if not starting and not celery:
+                self.result.violations.append(what)
 
 
 def line_of(injected: Injected) -> str:
@@ -149,14 +201,16 @@ def line_of(injected: Injected) -> str:
 def run(root: Path, seed: int, duration_s: float, faults: Sequence[Fault], say: Say) -> Result:
     """All of it; nothing is left behind but the result."""
     say(f"seed {seed}: starting two MariaDB servers, Redis and the platform")
-    with Bed(root, seed=seed) as bed, Load(bed, seed) as load:
-        one = Run(bed, load, seed, say)
-        one.break_things(faults, duration_s)
-        if all(injected.skipped for injected in one.result.faults):
-            one.result.violations.append("every fault was skipped: nothing was tested")
-        one.settle()
-        keep_logs(bed, one.result, root)
-        return one.result
+    result = Result(seed)
+    try:
+        with Bed(root, seed=seed) as bed, Load(bed, seed) as load:
+            one = Run(bed, load, seed, say)
+            result = one.result
+            one.whole(faults, duration_s)
+            keep_logs(bed, result, root)
+    except Exception as error:
+        result.broke_off(error)
+    return result
 
 
 def keep_logs(bed: Bed, result: Result, root: Path) -> None:

@@ -91,10 +91,11 @@ def group_counts(evidence: Evidence) -> list[str]:
             continue
         bounds = bounds_of(evidence, model)
         for user, person in evidence.people.items():
-            contact = next((c for c in person.contacts if c.peer == group), None)
-            if (contact is not None) != (user in model.now.members):
-                problems.append(f"{user} has {group} in the list, or lacks it")
-            elif contact is not None:
+            contacts = [c for c in person.contacts if c.peer == group]
+            if len(contacts) != (user in model.now.members):
+                problems.append(f"{user} has {group} {len(contacts)} times in the list")
+            elif contacts:
+                (contact,) = contacts
                 got = (contact.last.id, contact.unread, contact.mentions)
                 wanted = (model.rows[-1].id, *model.unread(user, bounds.get(user, "")))
                 if got != wanted:

@@ -54,7 +54,7 @@ def groups_reach_members_only(evidence: Evidence) -> list[str]:
             problems += [
                 f"{user} was pushed {message.id} of {push.group}, stays {stays}"
                 for message in push.messages
-                if not is_theirs(message, stays, empty=True)
+                if not is_theirs(message, stays, empty=not message.content.ByteSize())
             ]
     return problems
 

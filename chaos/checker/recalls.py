@@ -9,9 +9,14 @@ from proto import im_pb2
 
 
 def recalled_is_nowhere(evidence: Evidence) -> list[str]:
-    """Not in tables, in Redis or on screens; what groups show is compared elsewhere."""
+    """Not in tables, in Redis or on screens; what groups show is compared elsewhere.
+
+    What is withdrawn was recalled, whether the answer came or not.
+    """
     problems = []
-    recalled = {op.request.id for op in evidence.ops if op.acked and op.is_a(im_pb2.RecallRequest)}
+    asked = [op for op in evidence.ops if op.is_a(im_pb2.RecallRequest)]
+    withdrawn = {row.id for row in evidence.rows if row.withdraw_time}
+    recalled = withdrawn | {op.request.id for op in asked if op.acked}
     cached = [b"\n".join(_bytes(dump)) for dump in evidence.redis]
     for identifier in sorted(recalled):
         rows = evidence.by_id.get(identifier, [])
@@ -28,9 +33,8 @@ def recalled_is_nowhere(evidence: Evidence) -> list[str]:
             if identifier in person.view.messages
             and person.view.messages[identifier].content.ByteSize()
         ]
-    withdrawn = {row.id for row in evidence.rows if row.withdraw_time}
-    asked = {op.request.id for op in evidence.ops if op.is_a(im_pb2.RecallRequest)}
-    problems += [f"{one} is withdrawn, and nobody asked" for one in sorted(withdrawn - asked)]
+    possible = {op.request.id for op in asked if not op.refused}
+    problems += [f"{one} is withdrawn, and nobody did it" for one in sorted(withdrawn - possible)]
     return problems
 
 
@@ -42,6 +46,8 @@ def logs_hold_no_bodies(evidence: Evidence) -> list[str]:
 def _bytes(value: Any) -> Iterator[bytes]:
     if isinstance(value, bytes):
         yield value
+    elif isinstance(value, str):
+        yield value.encode()
     elif isinstance(value, dict):
         for key, one in value.items():
             yield from _bytes(key)

@@ -107,12 +107,18 @@ def _group(model: Model, user: str, person: Person) -> list[str]:
 
 def of_message(message: im_pb2.Message) -> tuple[object, ...]:
     content = im_pb2.Content.FromString(message.content.SerializeToString())
-    return (message.id, message.version, message.sender, message.withdraw_time, str(content))
+    return (
+        message.id, message.version, message.sequence, message.sender, message.receiver,
+        message.send_time, message.withdraw_time, str(content),
+    )  # fmt: skip
 
 
 def of_row(row: Stored) -> tuple[object, ...]:
     content = im_pb2.Content.FromString(row.content)
-    return (row.id, row.version, row.sender, row.withdraw_time, str(content))
+    return (
+        row.id, row.version, row.sequence, row.sender, row.receiver,
+        row.send_time, row.withdraw_time, str(content),
+    )  # fmt: skip
 
 
 def _difference(got: dict[str, tuple[object, ...]], wanted: dict[str, tuple[object, ...]]) -> str:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chaos.bed import Bed
 from chaos.load import Load
@@ -20,6 +20,8 @@ class Scene:
     bed: Bed
     load: Load
     pick: random.Random
+    outcome: list[str] = field(default_factory=list)
+    """What is known only when it is over; added to the note."""
 
 
 Inject = Callable[[Scene], AbstractContextManager[str]]
@@ -28,9 +30,13 @@ Inject = Callable[[Scene], AbstractContextManager[str]]
 
 @dataclass(frozen=True)
 class Fault:
-    """`seconds`: how long it is kept up, from and to; `empties`: Redis loses everything."""
+    """`seconds`: how long it is kept up, from and to; `empties`: Redis loses everything.
+
+    `stores`: a process that starts meanwhile may end, as it cannot reach its stores.
+    """
 
     name: str
     inject: Inject
     seconds: tuple[float, float] = (3.0, 6.0)
     empties: bool = False
+    stores: bool = False

@@ -48,8 +48,8 @@ def full(scene: Scene) -> Iterator[str]:
 
 
 FAULTS = (
-    Fault("Redis killed", killed, empties=True),
+    Fault("Redis killed", killed, empties=True, stores=True),
     Fault("Redis emptied", emptied, empties=True),
-    Fault("Redis frozen", frozen),
-    Fault("Redis full", full),
+    Fault("Redis frozen", frozen, stores=True),
+    Fault("Redis full", full, stores=True),
 )

@@ -97,7 +97,7 @@ class Polled(Device):
     def __init__(self, url: str, token: str, certificate: Path | None) -> None:
         super().__init__(json=True)
         self.short = ShortClient(url, token, json=True, certificate=certificate)
-        self._came: queue.SimpleQueue[Push | Closed] = queue.SimpleQueue()
+        self._came: queue.SimpleQueue[Push | Exception] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._stopping = False
 
@@ -110,6 +110,8 @@ class Polled(Device):
     def _run(self) -> None:
         try:
             self._read()
+        except (AssertionError, json_module.JSONDecodeError) as error:  # what came was wrong
+            self._came.put(error)
         except Exception as error:
             self._came.put(Closed(1006, f"{type(error).__name__}: {error}"))
 
@@ -118,8 +120,8 @@ class Polled(Device):
             came = self._came.get(timeout=max(timeout_s, 0.001))
         except queue.Empty:
             raise TimeoutError from None
-        if isinstance(came, Closed):
-            self.closed = came
+        if isinstance(came, Exception):
+            self.closed = came if isinstance(came, Closed) else Closed(1006, repr(came))
             raise came
         self.pushes.append(came)
 

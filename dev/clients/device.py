@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from google.protobuf.message import Message
 
-from dev.clients.wait import DEADLINE_S
+from dev.clients.wait import DEADLINE_S, Unanswered
 from dev.clients.wire import command_of, ok
 from proto import frame, im_pb2, jsonframe
 from proto.commands import BY_NAME, BY_NUMBER, Command
@@ -188,7 +188,7 @@ class Device:
             try:
                 self._receive(max(0.0, deadline - time.monotonic()))
             except TimeoutError:
-                raise AssertionError(f"{what} did not come within {timeout_s:g} s") from None
+                raise Unanswered(f"{what} did not come within {timeout_s:g} s") from None
 
     def _take_text(self, text: str) -> None:
         name, seq, fields = jsonframe.decode(text)

@@ -105,7 +105,7 @@ class MarsClient(Device):
         if len(self._data) < WORDS.size:
             return None
         head, version, cmd, seq, size = WORDS.unpack_from(self._data)
-        assert head == 20
+        assert head == 20, f"a head of {head} bytes"
         assert version == self.client_version, "every frame echoes the client's version"
         assert head + size <= OUTBOUND_BYTES_MAX, "WIRE.md: Mars takes no more"
         if len(self._data) < head + size:

@@ -10,12 +10,17 @@ DEADLINE_S = 30.0
 T = TypeVar("T")
 
 
+class Unanswered(AssertionError):
+    """Something did not come in time. Any other AssertionError says that what came was wrong."""
+
+
 def wait_until(
     condition: Callable[[], T], timeout_s: float = DEADLINE_S, *, what: str = "the condition"
 ) -> T:
-    """The first truthy value of `condition`; AssertionError with its last value otherwise."""
+    """The first truthy value of `condition`; Unanswered with its last value otherwise."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"{what} never came true, last: {value!r}"
+        if time.monotonic() >= deadline:
+            raise Unanswered(f"{what} never came true, last: {value!r}")
         time.sleep(0.02)
     return value

@@ -13,6 +13,14 @@ from proto.commands import COMMANDS, Command
 BY_REQUEST = {command.request: command for command in COMMANDS if command.request}
 
 
+class Refused(AssertionError):
+    """An answer carries an error where it must not; `name` is the error's."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}")
+        self.name = name
+
+
 class Caller(Protocol):
     """A client of some user, by whatever transport."""
 
@@ -33,8 +41,9 @@ def text_to(receiver: str, text: str = "hello", sequence: str = "") -> im_pb2.Se
 
 
 def ok(answer: Any) -> Any:
-    """The answer, which must carry no error."""
-    assert not answer.error.code, f"{answer.error.name}: {answer.error.message}"
+    """The answer, which must carry no error: Refused otherwise."""
+    if answer.error.code:
+        raise Refused(answer.error.name, answer.error.message)
     return answer
 
 

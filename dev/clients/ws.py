@@ -58,10 +58,10 @@ class WebSocketClient(Device):
             assert isinstance(data, str)
             self._take_text(data)
             return
-        assert isinstance(data, bytes)
+        assert isinstance(data, bytes), "text instead of a frame"
         assert len(data) <= OUTBOUND_BYTES_MAX, "WIRE.md: Mars takes no more"
         received = frame.decode(data, FRAME_BYTES_MAX)
-        assert received.client_version == self.client_version
+        assert received.client_version == self.client_version, "every frame echoes it"
         self._take_frame(received.cmd, received.seq, received.body)
 
     def _send(self, data: bytes | str) -> None:
