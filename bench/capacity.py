@@ -106,7 +106,7 @@ def _search(target: Target, transport: str, start: float, count: int) -> list[Fi
         run = slower(deciding)
         if deciding[0].sustained and run is not None:
             best[rate] = run
-        elif any(tried.limited for tried in deciding):
+        elif deciding[0].limited:
             limited.append(rate)
         return rate in best
 

@@ -27,9 +27,9 @@ PATIENCE_S = 120.0
 """How long is repeated what must be known."""
 PAUSE_S = 0.1
 BROKEN = (Closed, OSError, WebSocketException, EOFError, TimeoutError, Unanswered, Refused)
-"""How a connection ends; the last two: an answer does not come, and the login is refused. Another
-AssertionError is what a `Device` says of bytes that must not be like that.
-"""
+"""How a connection ends; the last two: an answer does not come, and the login is refused."""
+ENDED = (*BROKEN, AssertionError)
+"""The same, or by what a `Device` says of bytes that must not be like that."""
 
 Connect = Callable[[int], Device]
 """A connection; what it is pushed begins behind this version."""
@@ -99,7 +99,7 @@ class Client:
                 self.record.connections += 1
                 self._behind = True
             answer = self._device.call(request, ANSWER_S)
-        except (*BROKEN, AssertionError) as error:
+        except ENDED as error:
             self._lose(error)
             return None
         self._take_in()
@@ -112,7 +112,7 @@ class Client:
         try:
             if self._device is not None:
                 self._device.poll(timeout_s)
-        except (*BROKEN, AssertionError) as error:
+        except ENDED as error:
             self._lose(error)
         else:
             if self._device is None:

@@ -9,7 +9,7 @@ from typing import Any
 import redis
 
 from chaos.bed import Bed
-from chaos.client import BROKEN
+from chaos.client import BROKEN, ENDED
 from chaos.groupmodel import Model
 from chaos.load import Load
 from chaos.record import Op, Record
@@ -124,18 +124,19 @@ def gather(bed: Bed, load: Load) -> Evidence:
     _ask_all(load, people, _ask_again)
     evidence.rows = bed.store.rows("1 = 1")
     for name in bed.store.names:
-        for user, peer, bound in bed.store.query(
+        for user, peer, read, bound in bed.store.query(
             name,
-            "SELECT user, peer, LOWER(HEX(GREATEST(read_id, cleared_received_id)))"
-            f" FROM {name}.conversation",
-        ):
-            evidence.marks[user, peer] = bound
-        for user, peer, read in bed.store.query(
-            name,
-            f"SELECT user, peer, LOWER(HEX(read_id)) FROM {name}.conversation"
-            f" UNION ALL SELECT user, group_id, LOWER(HEX(read_id)) FROM {name}.member",
+            "SELECT user, peer, LOWER(HEX(read_id)),"
+            f" LOWER(HEX(GREATEST(read_id, cleared_received_id))) FROM {name}.conversation",
         ):
             evidence.reads[user, peer] = read
+            evidence.marks[user, peer] = bound
+        evidence.reads |= {
+            (user, group): read
+            for user, group, read in bed.store.query(
+                name, f"SELECT user, group_id, LOWER(HEX(read_id)) FROM {name}.member"
+            )
+        }
     evidence.logs = bed.logs()
     return evidence
 
@@ -148,7 +149,7 @@ def _ask_all(load: Load, people: dict[str, Person], ask: Callable[[Device, Perso
                 with load.connect(user, person.view.cursor) as device:
                     ask(device, person)
                 break
-            except (*BROKEN, AssertionError) as error:
+            except ENDED as error:
                 if attempt == 2 or not isinstance(error, BROKEN):
                     person.record.complaints.append(f"cannot be read in the end: {error!r}")
 

@@ -59,7 +59,7 @@ def _of(tried: Try | None, name: str) -> float | None:
 
 def _bound(rounds: Sequence[Round], get: Callable[[Round], Try | None]) -> str:
     """For the names of figures that are lower bounds: the generator ended a search of ours."""
-    tries = [get(each) for each in rounds if each.side == OURS]
+    tries = [get(each) for each in _of_side(rounds, OURS)]
     return ", at least" if any(tried.limited for tried in tries if tried) else ""
 
 
@@ -74,22 +74,8 @@ def _of_side(rounds: Sequence[Round], side: str) -> list[Round]:
     return [each for each in rounds if each.side == side]
 
 
-def _medians(
-    rounds: Sequence[Round], ours: Get, theirs: Get
-) -> tuple[float | None, float | None, bool]:
-    """Ours, theirs, and whether both are of the same rounds; None where nothing was measured."""
-    if pairs := _pairs(rounds, ours, theirs):
-        return (
-            statistics.median(mine for mine, _ in pairs),
-            statistics.median(other for _, other in pairs),
-            True,
-        )
-    alone = [
-        [value for each in _of_side(rounds, side) if (value := get(each)) is not None]
-        for side, get in ((OURS, ours), (PEER, theirs))
-    ]
-    mine, other = (statistics.median(values) if values else None for values in alone)
-    return mine, other, False
+def _alone(rounds: Sequence[Round], side: str, get: Get) -> list[float]:
+    return [value for each in _of_side(rounds, side) if (value := get(each)) is not None]
 
 
 def _ratio(
@@ -104,25 +90,26 @@ def _ratio(
     bound: str = "",
 ) -> list[Figure]:
     """The medians, and ours in shares of theirs; `bound` where ours is one."""
-    mine, other, paired = _medians(rounds, get, get)
-    figures = []
-    if mine is not None:
-        figures.append(Figure(scenario, f"{name}, {OURS}{bound}", mine, unit))
-    if other is not None:
-        figures.append(Figure(scenario, f"{name}, {PEER}", other, unit))
-    if paired and mine is not None and other is not None:
-        ratio = mine / other
+    pairs = _pairs(rounds, get, get)
+    mine = [mine for mine, _ in pairs] or _alone(rounds, OURS, get)
+    other = [other for _, other in pairs] or _alone(rounds, PEER, get)
+    figures = [
+        Figure(scenario, f"{name}, {who}", statistics.median(values), unit)
+        for who, values in ((f"{OURS}{bound}", mine), (PEER, other))
+        if values
+    ]
+    if pairs:
+        ratio = statistics.median(mine) / statistics.median(other)
         figures.append(Figure(scenario, f"{name}: ratio{bound}", ratio, "", most=most, least=least))
     return figures
 
 
 def _as_quick(rounds: Sequence[Round]) -> list[Figure]:
     """Our highest rate when push p99 may be no worse than theirs at their highest: the target."""
-    mine, other, paired = _medians(
-        rounds, lambda r: _of(r.one_as_quick, "rate"), lambda r: _of(r.one, "rate")
-    )
-    if not paired or mine is None or other is None:
+    pairs = _pairs(rounds, lambda r: _of(r.one_as_quick, "rate"), lambda r: _of(r.one, "rate"))
+    if not pairs:
         return []
+    mine, other = map(statistics.median, zip(*pairs, strict=True))
     return [
         Figure("one-to-one", "at its p99, ours", mine, "msg/s"),
         Figure("one-to-one", "at its p99: ratio", mine / other, "", least=2),
@@ -156,7 +143,7 @@ def _details(
     """Latency, the generator's part, and what each message cost, at the highest rate."""
     figures = []
     for side in (OURS, PEER):
-        tries = [tried for each in rounds if each.side == side and (tried := get(each)) is not None]
+        tries = [tried for each in _of_side(rounds, side) if (tried := get(each)) is not None]
         if not tries:
             continue
         p99_ms = statistics.median(tried.push_p99_ms for tried in tries)

@@ -23,7 +23,7 @@ from dev.clients.device import Device
 from dev.store import bucket_of
 from models.errors import Code
 from proto import im_pb2
-from tests.support.chaosevidence import HOMES, ROWS, Known, row, sent, sound
+from tests.support.chaosevidence import HOMES, ROWS, replace, row, sent, sound
 
 
 @pytest.fixture
@@ -33,14 +33,6 @@ def evidence() -> Evidence:
 
 def push_to_bob(evidence: Evidence) -> im_pb2.MessagesPush:
     return evidence.people["bob"].record.pushed[0][1]
-
-
-def change(evidence: Evidence, number: int, **changes: Any) -> None:
-    """Another row in place of one that is stored."""
-    rows = [*ROWS]
-    rows[number] = rows[number]._replace(**changes)
-    evidence.rows = rows
-    cast(Known, evidence.store).known = rows
 
 
 def test_sound_evidence_passes_every_check(evidence: Evidence) -> None:
@@ -136,8 +128,8 @@ def test_rest_that_comes_too_late_is_a_violation() -> None:
 
 def test_messages_of_one_sender_out_of_order_are_found(evidence: Evidence) -> None:
     # Given: the two ends of ann's messages have changed places
-    change(evidence, 1, sequence="ann/3")
-    evidence.rows[3] = evidence.rows[3]._replace(sequence="ann/1")
+    replace(evidence, ROWS[1], sequence="ann/3")
+    replace(evidence, ROWS[3], sequence="ann/1")
     # When
     problems = views.group_views_equal_groups(evidence)
     # Then
@@ -145,7 +137,7 @@ def test_messages_of_one_sender_out_of_order_are_found(evidence: Evidence) -> No
 
 
 def test_who_gave_up_may_see_it_stored_late(evidence: Evidence) -> None:
-    change(evidence, 1, sequence="ann/9")
+    replace(evidence, ROWS[1], sequence="ann/9")
     given_up = sent("ann/9", im_pb2.SendResponse())
     given_up.answer = None
     evidence.people["ann"].record.ops.append(given_up)
@@ -180,7 +172,7 @@ def test_a_push_in_another_order_is_found(evidence: Evidence) -> None:
 
 def test_what_was_recalled_may_be_pushed_where_it_was(evidence: Evidence) -> None:
     # Given: the second message is recalled, and so has moved to the end
-    change(evidence, 2, version=7, withdraw_time=9, content=b"")
+    replace(evidence, ROWS[2], version=7, withdraw_time=9, content=b"")
     # When one push held it, and another one not any more
     push = im_pb2.MessagesPush()
     push.CopyFrom(push_to_bob(evidence))

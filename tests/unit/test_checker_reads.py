@@ -7,7 +7,7 @@ from chaos.checker.rebuilt import rebuilt_lists
 from chaos.evidence import Evidence
 from chaos.record import Op
 from proto import im_pb2
-from tests.support.chaosevidence import ROWS, row, sound
+from tests.support.chaosevidence import ROWS, done, row, sound
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def evidence() -> Evidence:
 def read(peer: str, identifier: str, user: str = "bob") -> Op:
     type_ = im_pb2.GROUP if peer == "g" else im_pb2.PERSON
     request = im_pb2.ReadRequest(type=type_, peer=peer, id=identifier)
-    return Op(user, request, 1, 2, im_pb2.ReadResponse())
+    return done(user, request)
 
 
 @pytest.mark.parametrize("peer", ["ann", "g"])

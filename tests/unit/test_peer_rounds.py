@@ -1,42 +1,15 @@
 """The comparison's rounds: in turns, each search begun where the last one ended."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from bench.loader import RunFailed
 from bench.peer.comparison import OURS, PEER
 from bench.peer.rounds import FIRST_STEP, NEXT_STEP, ONE, START, Rounds
 from bench.peer.search import PUSH_P99_MS_MAX, Try
 from bench.peer.sides import Side
 from bench.peer.workloads import Bench
+from tests.support.peersides import Named
 
 HIGHEST = {OURS: 5000.0, PEER: 3000.0}
 P99_MS = {OURS: 90.0, PEER: 20.0}
-
-
-class Named(Side):
-    """A side of that name, of which only starts and stops are remembered."""
-
-    def __init__(self, name: str, events: list[str]) -> None:
-        self.name = name
-        self.rows = {}
-        self._events = events
-
-    def start(self) -> None:
-        self._events.append(f"{self.name} starts")
-
-    def stop(self) -> None:
-        self._events.append(f"{self.name} stops")
-
-    @property
-    def pids(self) -> Mapping[str, int]:
-        return {}
-
-    def party(self, users: list[str]) -> dict[str, Any]:
-        return {}
-
-    def room(self, users: list[str], party: Mapping[str, Any]) -> str:
-        return ""
 
 
 class Known(Bench):

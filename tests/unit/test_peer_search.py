@@ -18,21 +18,7 @@ from bench.peer.search import (
     limited_by,
     settled,
 )
-
-GOOD: dict[str, Any] = {
-    "cut_short": False,
-    "audience": 1,
-    "heard_rate": 1000.0,
-    "lost": 0,
-    "doubled": 0,
-    "disordered": 0,
-    "strayed": 0,
-    "refused": {},
-    "push": {"p99_ms": 20.0},
-    "send": {"p99_ms": 1.0},
-    "cpu_share": 0.2,
-    "machine_share": 0.7,
-}
+from tests.support.peersides import GOOD
 
 
 @pytest.mark.parametrize("start", [100.0, 900.0, 1000.0, 1001.0, 20_000.0])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,8 +14,7 @@ from bench.peer.comparison import OURS
 from bench.peer.sides import Side
 from bench.peer.workloads import Bench
 from dev.services import MariaDB
-from tests.unit.test_peer_rounds import Named
-from tests.unit.test_peer_search import GOOD
+from tests.support.peersides import GOOD, Named
 
 START = 1000.0
 
@@ -36,17 +36,15 @@ class Reports:
 
 
 class Counting(Bench):
-    """Every message is one row."""
+    """Every message is one row; between two looks there were a hundred of them."""
+
+    looks = count()
 
     def __init__(self) -> None:
         super().__init__(cast("MariaDB", SimpleNamespace(pid=1)))
-        object.__setattr__(self, "calls", 0)
 
     def _counted(self) -> dict[str, int]:
-        object.__setattr__(self, "calls", self.calls + 1)
-        return dict.fromkeys(("statements", "rows", "log syncs"), 100 * self.calls)
-
-    calls: int
+        return dict.fromkeys(("statements", "rows", "log syncs"), 100 * next(self.looks))
 
 
 @pytest.fixture
