@@ -41,6 +41,7 @@ from bench.scenarios import (
     knob,
     latency,
     one_to_one,
+    sparse,
     to_json,
     ways,
 )
@@ -58,6 +59,7 @@ SCENARIOS: dict[str, Callable[[Target], Iterable[Figure]]] = {
     "idle": idle,
     "restart": restart,
     "storm": storm,
+    "sparse": sparse,
     "latency": latency,
     "one-to-one": one_to_one,
     "ways": ways,

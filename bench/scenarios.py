@@ -13,11 +13,12 @@ from bench.target import Target, knob, users
 
 __all__ = [
     "LOADER_TIMEOUT_S", "NEIGHBOURS", "WARMUP_S", "Loader", "RunFailed", "Sent", "Target", "closed",
-    "knob", "latency", "one_to_one", "send", "to_json", "users", "ways",
+    "knob", "latency", "one_to_one", "send", "sparse", "to_json", "users", "ways",
 ]  # fmt: skip
 
 LOADER_TIMEOUT_S = TIMEOUT_S
 LAG_GROWTH_MS_MAX = 25.0
+SPARSE_RATE = 62  # messages a second: `bench/sizing.py` says of which users
 WAYS = {"websocket": (1000, 1000), "tcp": (1000, 1000), "comet": (200, 500), "http": (100, 100)}
 """By transport: messages a second, and users; few enough that none of them is saturated."""
 
@@ -52,8 +53,16 @@ def one_to_one(target: Target) -> list[Figure]:
 
 def latency(target: Target) -> list[Figure]:
     """What one message takes while the machine is far from busy."""
-    rate, duration_s = knob("RATE", 200), knob("DURATION_S", 15)
-    run = send(target, "latency", rate, duration_s, int(knob("USERS", 200)))
+    return _unhurried(target, "latency", knob("RATE", 200), knob("DURATION_S", 15))
+
+
+def sparse(target: Target) -> list[Figure]:
+    """What one message takes in a process of 10,000 users, online, at their busiest."""
+    return _unhurried(target, "sparse", knob("RATE", SPARSE_RATE), knob("DURATION_S", 30))
+
+
+def _unhurried(target: Target, name: str, rate: float, duration_s: float) -> list[Figure]:
+    run = send(target, name, rate, duration_s, int(knob("USERS", 200)))
     return [
         *run.rates(),
         *run.latencies(ack_p50_ms={}, ack_p99_ms={}, push_p50_ms={"most": 8}, push_p99_ms={}),

@@ -3,7 +3,7 @@
 Derived from the cost per message in `var/bench.json`, or in the given files in its form. What is
 assumed about users is in `Assumptions`; everything else is measured. A message costs less the more
 of them one process has in a second, because batches grow: between the rates of the scenarios
-`latency` and `one-to-one` the cost follows a power of the rate, outside of them it stays.
+`sparse`, `latency` and `one-to-one` the cost follows a power of the rate, outside of them it stays.
 """
 
 import json
@@ -11,18 +11,21 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 DEFAULT = Path(__file__).resolve().parent.parent / "var" / "bench.json"
 USERS = (10_000, 1_000_000, 100_000_000)
 PROCESSES = ("web", "worker", "mariadb", "redis")
+BY_RATE = ("sparse", "latency", "one-to-one")  # scenarios of one-to-one messages, fewest first
 DAY_S = 86_400
 KIB_PER_GIB = 1024 * 1024
 BYTES_PER_GIB = 1024**3
 CONNECTIONS_PER_PROCESS = 10_000  # what the scenario `idle` holds on one
 ON_DISK = "on disk, for each row"
 ROWS_OF_ONE_TO_ONE, ROWS_OF_GROUP = 2, 1  # a mailbox each; one log for the group
+SMALL_GROUP, LARGE_GROUP = 10, 1000  # of the scenario `sizes`
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +60,33 @@ class MessageCost:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberCost:
+    """What a message to a group takes for each further member who is online, in milliseconds.
+
+    The large group of the scenario `sizes` hears fewer messages a second than the small one, so
+    what is done by the clock weighs more in each: an upper bound where that is not nothing.
+    """
+
+    web_ms: float
+    worker_ms: float
+    mysql_ms: float
+    redis_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Costs:
     """What was measured."""
 
-    few: MessageCost
-    many: MessageCost
-    member_ms: float  # CPU of web for each further member of a group who is online
+    by_rate: tuple[MessageCost, ...]  # fewest messages a second first
+    member: MemberCost
     connection_kib: float
     row_bytes: float
+
+    def at(self, rate: float) -> MessageCost:
+        """What one message takes where a process has so many a second."""
+        pairs = list(pairwise(self.by_rate))
+        fewer, more = next((pair for pair in pairs if rate <= pair[1].rate), pairs[-1])
+        return fewer.towards(more, rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,32 +110,31 @@ class Needs:
 def costs(figures: Iterable[Mapping[str, Any]]) -> Costs:
     """The costs in a report; `KeyError` names the scenario and figure that is missing."""
     known = {(figure["scenario"], figure["name"]): figure["value"] for figure in figures}
-    small, large = (known[f"group/{size}", "server CPU per message"] for size in (10, 1000))
     row_bytes = {known[run, "rows"]: n for (run, name), n in known.items() if name == ON_DISK}
     if not row_bytes:
         raise KeyError("history", ON_DISK)
     return Costs(
-        few=message_cost(known, "latency"),
-        many=message_cost(known, "one-to-one"),
-        member_ms=max(0.0, large - small) / (1000 - 10),
+        by_rate=tuple(_message_cost(known, scenario) for scenario in BY_RATE),
+        member=_member_cost(known),
         connection_kib=known["idle", "websocket memory for each"],
-        row_bytes=row_bytes[max(row_bytes)],  # of the largest table,
+        row_bytes=row_bytes[max(row_bytes)],  # of the largest table
     )
 
 
-def message_cost(known: Mapping[tuple[str, str], float], scenario: str) -> MessageCost:
-    """What one message took in this scenario."""
-    web, worker, mysql, redis = (
-        known[scenario, f"CPU of {name} per message"] for name in PROCESSES
-    )
-    return MessageCost(
-        rate=known[scenario, "offered"],
-        web_ms=web,
-        worker_ms=worker,
-        mysql_ms=mysql,
-        redis_ms=redis,
-        statements=known[scenario, "MySQL statements per message"],
-    )
+def _cpu_ms(known: Mapping[tuple[str, str], float], scenario: str) -> list[float]:
+    return [known[scenario, f"CPU of {name} per message"] for name in PROCESSES]
+
+
+def _message_cost(known: Mapping[tuple[str, str], float], scenario: str) -> MessageCost:
+    web, worker, mysql, redis = _cpu_ms(known, scenario)
+    statements = known[scenario, "MySQL statements per message"]
+    return MessageCost(known[scenario, "offered"], web, worker, mysql, redis, statements)
+
+
+def _member_cost(known: Mapping[tuple[str, str], float]) -> MemberCost:
+    small, large = (_cpu_ms(known, f"group/{members}") for members in (SMALL_GROUP, LARGE_GROUP))
+    further = LARGE_GROUP - SMALL_GROUP
+    return MemberCost(*(max(0.0, m - n) / further for n, m in zip(small, large, strict=True)))
 
 
 def size(users: int, cost: Costs, assumed: Assumptions) -> Needs:
@@ -121,7 +142,7 @@ def size(users: int, cost: Costs, assumed: Assumptions) -> Needs:
     per_day = users * assumed.messages_per_user_and_day
     peak = per_day / DAY_S * assumed.peak_factor
     online = users * assumed.online_share
-    fan_out_ms = assumed.group_share * assumed.group_online * cost.member_ms
+    heard = assumed.group_share * assumed.group_online  # by members of groups, for each message
     busy_ms = 1000 * assumed.use_share  # of the CPU milliseconds a second has
 
     def processes(each_ms: float) -> int:
@@ -130,8 +151,9 @@ def size(users: int, cost: Costs, assumed: Assumptions) -> Needs:
     web, wanted = 0, max(1, math.ceil(online / CONNECTIONS_PER_PROCESS))
     while web < wanted:  # more processes have fewer messages each, which then cost more
         web = wanted
-        each = cost.few.towards(cost.many, peak / web)
-        wanted = processes(each.web_ms + fan_out_ms)
+        each = cost.at(peak / web)
+        wanted = processes(each.web_ms + heard * cost.member.web_ms)
+    redis_ms = each.redis_ms + heard * cost.member.redis_ms
     rows_per_day = per_day * (
         (1 - assumed.group_share) * ROWS_OF_ONE_TO_ONE + assumed.group_share * ROWS_OF_GROUP
     )
@@ -140,11 +162,11 @@ def size(users: int, cost: Costs, assumed: Assumptions) -> Needs:
         online=online,
         messages_per_s=peak,
         web_processes=web,
-        worker_processes=processes(each.worker_ms),
-        mysql_cores=processes(each.mysql_ms),
+        worker_processes=processes(each.worker_ms + heard * cost.member.worker_ms),
+        mysql_cores=processes(each.mysql_ms + heard * cost.member.mysql_ms),
         mysql_statements_per_s=peak * each.statements,
-        redis_cores=peak * each.redis_ms / 1000,
-        redis_servers=processes(each.redis_ms),
+        redis_cores=peak * redis_ms / 1000,
+        redis_servers=processes(redis_ms),
         connections_gib=online * cost.connection_kib / KIB_PER_GIB,
         rows_per_day=rows_per_day,
         disk_gib_per_day=rows_per_day * cost.row_bytes / BYTES_PER_GIB,
