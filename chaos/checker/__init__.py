@@ -1,5 +1,6 @@
 """Holds the evidence against every promise; each module has one idea and returns violations."""
 
+import traceback
 from collections.abc import Callable
 
 from chaos.checker import (
@@ -45,4 +46,13 @@ CHECKS: tuple[Callable[[Evidence], list[str]], ...] = (
 
 def check(evidence: Evidence) -> list[str]:
     """Every violation, each a line that begins with the name of the check."""
-    return [f"{check.__name__}: {violation}" for check in CHECKS for violation in check(evidence)]
+    return [f"{check.__name__}: {found}" for check in CHECKS for found in _found(check, evidence)]
+
+
+def _found(check: Callable[[Evidence], list[str]], evidence: Evidence) -> list[str]:
+    """Evidence that one check cannot make sense of is a violation, and the others go on."""
+    try:
+        return check(evidence)
+    except Exception as error:
+        traceback.print_exception(error)
+        return [f"broke off: {error!r}"]

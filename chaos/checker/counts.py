@@ -32,8 +32,11 @@ def contact_lists(evidence: Evidence) -> list[str]:
     """The newest message of each conversation, and the unread count, as they are answered."""
     problems = []
     for user, person in evidence.people.items():
-        contacts = {c.peer: c for c in person.contacts if c.type == im_pb2.PERSON}
+        listed = [c for c in person.contacts if c.type == im_pb2.PERSON]
+        contacts = {c.peer: c for c in listed}
         newest, unread = _newest(evidence, user), _unread(evidence, user)
+        if len(contacts) < len(listed):
+            problems.append(f"{user} has somebody twice: {[c.peer for c in listed]}")
         if contacts.keys() != newest.keys():
             problems.append(f"{user} has {len(contacts)} contacts, not {len(newest)}")
         for peer in contacts.keys() & newest.keys():

@@ -12,16 +12,20 @@ FOREVER_MS = 1 << 62
 
 
 def blocked_reach_nobody(evidence: Evidence) -> list[str]:
-    """What was sent while its sender was blocked, from the answer on, is not stored."""
+    """What was sent while its sender was blocked, from the answer on, is not stored.
+
+    What was sent before that, or is stored after it was taken back, may be: also when it was asked
+    for in between, and given up.
+    """
     problems = []
-    stored = {(row.sender, row.sequence) for row in evidence.rows}
+    stored_ms = {(row.sender, row.sequence): row.send_time for row in evidence.rows}
     blocks = _blocks(evidence)
     for key, ops in evidence.sends.items():
         first = ops[0]
         spans = blocks.get((first.request.receiver, first.user), [])
         for begin_ms, end_ms in spans:
-            whole = begin_ms + CLOCK_MS < first.begin_ms and ops[-1].end_ms + CLOCK_MS < end_ms
-            if whole and key in stored:
+            time_ms = stored_ms.get(key, FOREVER_MS)
+            if begin_ms + CLOCK_MS < first.begin_ms and time_ms + CLOCK_MS < end_ms:
                 problems.append(f"{key[1]} reached {first.request.receiver}, who blocks the sender")
     return problems
 

@@ -8,7 +8,7 @@ from chaos.checker.entitled import blocked_reach_nobody
 from chaos.evidence import Evidence
 from models.errors import Code
 from proto import im_pb2
-from tests.support.chaosevidence import HELLO, done, sound_letters
+from tests.support.chaosevidence import HELLO, done, replace, sound_letters
 
 BLOCK, UNBLOCK = im_pb2.BlockRequest(user="ann"), im_pb2.UnblockRequest(user="ann")
 REACHED = ["ann/4 reached bob, who blocks the sender"]
@@ -19,8 +19,13 @@ def evidence() -> Evidence:
     return sound_letters()
 
 
-def send(evidence: Evidence, *times_ms: tuple[int, int]) -> None:
-    """Ann sends to bob what is stored as ann/4, and repeats it: when each began and ended."""
+def send(evidence: Evidence, *times_ms: tuple[int, int], stored_ms: int = 0) -> None:
+    """Ann sends to bob what is stored as ann/4, and repeats it: when each began and ended.
+
+    It is stored at the end of the last, or later.
+    """
+    for one in [row for row in evidence.rows if row.id == HELLO.id]:
+        replace(evidence, one, send_time=stored_ms or times_ms[-1][1])
     ops = evidence.people["ann"].record.ops
     first = next(op for op in ops if op.request.sequence == "ann/4")
     ops.remove(first)
@@ -93,6 +98,22 @@ def test_what_was_not_sent_wholly_within_a_block_may_reach(
     bob_does(evidence, UNBLOCK, 300, 310)
     send(evidence, *times_ms)
     assert blocked_reach_nobody(evidence) == []
+
+
+def test_what_was_given_up_within_a_block_may_be_stored_behind_it(evidence: Evidence) -> None:
+    # Given: ann gives up while she is blocked, and what she asked for is under way still
+    bob_does(evidence, BLOCK, 100, 110)
+    bob_does(evidence, UNBLOCK, 300, 310)
+    send(evidence, (200, 210), stored_ms=296)
+    # When, then
+    assert blocked_reach_nobody(evidence) == []
+
+
+def test_what_is_stored_within_a_block_reached_however_late_the_answer(evidence: Evidence) -> None:
+    bob_does(evidence, BLOCK, 100, 110)
+    bob_does(evidence, UNBLOCK, 300, 310)
+    send(evidence, (200, 500), stored_ms=290)
+    assert blocked_reach_nobody(evidence) == REACHED
 
 
 def test_the_block_of_somebody_else_or_one_that_was_refused_blocks_nobody(
