@@ -1,13 +1,15 @@
 """`make chaos`: breaks a platform of its own for a while and checks every promise.
 
 DURATION_S: seconds under faults, 240 unless given, and never less than every fault takes once;
-with starting, healing and checking the run takes about 5 minutes then. SEED: everything random
+with starting, healing and checking the run takes about 6 minutes then. SEED: everything random
 comes from it; printed when it is not given.
 ONLY: a part of the names of the faults to inject, comma-separated.
 """
 
 import os
 import random
+import shlex
+import signal
 import sys
 from textwrap import fill
 
@@ -34,13 +36,17 @@ def main() -> int:
     path = ROOT / "var" / "chaos.json"
     path.unlink(missing_ok=True)  # who interrupts us must not find an older result
     result = run(ROOT / "var" / f"chaos-{os.getpid()}", seed, duration_s, faults, say)
+    result.asked_s, result.only = duration_s, only
     result.write(path)
     report(result)
-    print(
-        f"written to {path.relative_to(ROOT)}; again: make chaos SEED={seed}"
-        f" DURATION_S={duration_s:g}"
-    )
+    print(f"written to {path.relative_to(ROOT)}; again:\n{again(result)}")
     return 1 if result.violations else 0
+
+
+def again(result: Result) -> str:
+    """The command that repeats it."""
+    only = f"ONLY={shlex.quote(','.join(result.only))} " if result.only else ""
+    return f"  {only}make chaos SEED={result.seed} DURATION_S={result.asked_s:g}"
 
 
 def say(text: str) -> None:
@@ -68,4 +74,5 @@ def report(result: Result) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing mounted is left behind
     sys.exit(main())

@@ -15,7 +15,10 @@ from typing import Self
 import kombu.pools
 import redis
 import requests
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
 
+from chaos.background import Background
 from chaos.bridge import Bridge
 from chaos.clocks import Clocks
 from chaos.proxy import Proxy
@@ -61,9 +64,14 @@ class Bed:
         processes: Sequence[str] = PROCESSES,
         servers: int = 2,
         seed: int = 0,
+        logs: Path | None = None,
     ) -> None:
-        """`instead`: commands in place of the `Procfile`'s; `servers`: of MariaDB, 1 or 2."""
+        """`instead`: commands in place of the `Procfile`'s; `servers`: of MariaDB, 1 or 2.
+
+        Nothing of `root` is left in the end; `logs`, of the processes, are where they are given.
+        """
         self.root = root
+        self._logs = logs or root / "logs"
         self.processes = tuple(processes)
         self.redis = Redis(root / "redis")
         self.disk = Tmpfs(root / "disk", SECOND_DISK_MB)
@@ -119,9 +127,7 @@ class Bed:
             "PROMETHEUS_MULTIPROC_DIR": str(metrics),
             **self._env,
         }
-        self.platform = Platform(
-            settings, self.root / "logs", usercenter=True, instead=self._instead
-        )
+        self.platform = Platform(settings, self._logs, usercenter=True, instead=self._instead)
         self._stack.callback(self.platform.stop, timeout_s=0)
         subprocess.run(
             [sys.executable, "-m", "migrations"],
@@ -240,6 +246,17 @@ class Bed:
     def redis_client(self) -> "redis.Redis":
         """Redis as the platform uses it; the caller closes it."""
         return redis.Redis.from_url(self.redis.url(), socket_timeout=5)
+
+    @property
+    def background(self) -> list[Background]:
+        """The threads without which nothing goes on."""
+        return [self.bridge, *self.proxies.values()]
+
+    def counter(self, name: str) -> float:
+        """A counter (`im_..._total`) of the platform, summed over all processes that ever ran."""
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=str(self.root / "metrics"))  # type: ignore[no-untyped-call]
+        return registry.get_sample_value(name) or 0.0
 
     def logs(self) -> dict[str, str]:
         """What the processes have written, by process."""

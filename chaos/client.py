@@ -48,6 +48,8 @@ class Client:
         self.groups = Reader(self)
         self.pick = pick
         self.over = threading.Event()
+        self.answered = 0
+        """How many requests so far, with anything but "not now"."""
         self._connect = connect
         self._device: Device | None = None
         self._behind = True
@@ -84,6 +86,7 @@ class Client:
             op.answers.append((op.end_ms, "NONE" if answer is None else answer.error.name or "OK"))
             if answer is not None and not answer.error.retryable:
                 op.answer = answer
+                self.answered += 1
                 return
             op.in_doubt = True
             if time.monotonic() > deadline:

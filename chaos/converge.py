@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 import pymysql
 
@@ -42,6 +43,45 @@ def converge(bed: Bed, load: Load, within_s: float, healed: float) -> list[str]:
         if actor.failure is not None:
             complaints.append(f"{actor.user} met what no answer may be like: {actor.failure!r}")
     return complaints
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far everything was at one moment under load."""
+
+    versions: dict[int, int]
+    """By shard, the newest in its log."""
+    answered: dict[str, int]
+    """By user, how many requests."""
+
+
+def mark(bed: Bed, load: Load) -> Mark:
+    """As it is now; OSError or MySQLError where a database does not answer."""
+    versions = {
+        int(shard): int(version)
+        for name in bed.store.names
+        for shard, version in bed.store.query(name, f"SELECT shard, version FROM {name}.shard_log")
+    }
+    return Mark(versions, {actor.user: actor.client.answered for actor in load.actors})
+
+
+def lagging(bed: Bed, load: Load, mark: Mark) -> list[str]:
+    """Who has not been answered since, and which shards have not delivered what there was."""
+    late = [
+        f"{actor.user} is answered"
+        for actor in load.actors
+        if actor.client.answered <= mark.answered[actor.user]
+    ]
+    for name in bed.store.names:
+        delivered = bed.store.query(name, f"SELECT shard, version FROM {name}.shard_delivered")
+        late += [
+            f"shard {shard} delivered up to {mark.versions[shard]}, it is at {version}"
+            for shard, version in delivered
+            if version < mark.versions[shard]
+        ]
+        if copies := bed.store.query(name, f"SELECT DISTINCT shard FROM {name}.copy_waiting"):
+            late += [f"shard {shard} copied, rows of it wait" for (shard,) in copies]
+    return late
 
 
 def behind(bed: Bed) -> list[str]:

@@ -1,6 +1,7 @@
 """The load: users in all shards, a few groups, WebSocket, Comet and TCP, through the proxies."""
 
 import random
+import threading
 import time
 from contextlib import suppress
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from chaos.actor import Actor
+from chaos.background import Background
 from chaos.bed import Bed
 from chaos.logreader import LogReader
 from chaos.record import Op
@@ -24,6 +26,8 @@ COMET_SHARE = 0.4
 """Of the connections to a web process."""
 POLL_TIMEOUT_S = 9.0
 """Polls are answered within a second while everything is well."""
+RENEWED_AFTER_S = 1800.0
+"""Half of what a token lasts."""
 
 
 class Polls(CometDevice):
@@ -44,7 +48,9 @@ class Load:
     ) -> None:
         self.bed = bed
         self.users = [f"user-{n:02d}" for n in range(users)]
-        self.tokens = bed.tokens(self.users)
+        self._renewing = threading.Lock()
+        self._tokens: dict[str, str] = {}
+        self._renewed = float("-inf")
         self.reader = LogReader(bed)
         self.groups: list[str] = []
         self._pick = random.Random(f"{seed} load")
@@ -83,7 +89,7 @@ class Load:
         name = pick.choice([*self.bed.proxies])
         polls = pick.random() < COMET_SHARE
         port = self.bed.proxies[name].port
-        url, token = f"http://127.0.0.1:{port}", self.tokens[user]
+        url, token = f"http://127.0.0.1:{port}", self.token(user)
         device: Device
         if name.startswith("gateway"):
             device = MarsClient(port)
@@ -98,10 +104,23 @@ class Load:
             raise
         return device
 
+    def token(self, user: str) -> str:
+        """One that lasts for half an hour at least."""
+        with self._renewing:
+            if time.monotonic() - self._renewed > RENEWED_AFTER_S:
+                self._tokens = self.bed.tokens(self.users)
+                self._renewed = time.monotonic()
+            return self._tokens[user]
+
     def rest(self) -> None:
         """Let everybody finish."""
         for actor in self.actors:
             actor.rest()
+
+    @property
+    def background(self) -> list[Background]:
+        """The threads without which nothing goes on."""
+        return [*self.reader.threads]
 
     @property
     def ops(self) -> list[Op]:

@@ -78,6 +78,15 @@ class Proxy(Background):
                 _close(link)
         return len(links)
 
+    def bury(self) -> int:
+        """Ends the half-open connections; returns how many there were."""
+        with self._lock:
+            dead = {link for link in self._links if link.dead}
+            self._links -= dead
+            for link in dead:
+                _close(link)
+        return len(dead)
+
     def forget(self, share: float) -> int:
         """Makes this share of the connections half-open: nothing comes through, nobody is told."""
         with self._lock:

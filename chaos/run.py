@@ -2,16 +2,20 @@
 
 import json
 import random
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 
+import pymysql
+
 from chaos.bed import Bed
 from chaos.checker import check
-from chaos.converge import CONVERGE_EMPTIED_S, CONVERGE_S, converge
+from chaos.converge import CONVERGE_EMPTIED_S, CONVERGE_S, converge, lagging, mark
 from chaos.evidence import gather
 from chaos.faults.base import Fault, Scene, Skipped
 from chaos.load import Load
@@ -19,6 +23,9 @@ from proto import im_pb2
 
 WARM_UP_S = 3.0
 BETWEEN_S = (0.5, 2.5)
+RECOVERING_SHARE = 0.5
+"""Of the faults; the others are followed by the next one whatever is still in trouble."""
+RECOVERING_EVERY_S = 0.2
 EMPTIED_LATELY_S = 60.0
 STARTING_S = 30.0
 """Who has not run for longer than this may still be starting."""
@@ -41,6 +48,9 @@ class Injected:
     skipped: str = ""
     acks: int = 0
     """Sends acknowledged while it lasted."""
+    recovered_s: float | None = None
+    """After so long all that had been stored was delivered, and everybody answered, under load;
+    None where the next fault came before that was looked for."""
 
 
 @dataclass
@@ -48,6 +58,10 @@ class Result:
     """What var/chaos.json holds."""
 
     seed: int
+    asked_s: float = 0.0
+    """Seconds under faults that were asked for."""
+    only: list[str] = field(default_factory=list)
+    """Parts of the names of the faults that were asked for; all, when there are none."""
     acked: int = 0
     faults: list[Injected] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
@@ -105,10 +119,12 @@ class Run:
             for fault in self._pick.sample(faults, len(faults)):
                 if number and time.monotonic() - self._started > duration_s:
                     return
-                self.inject(fault)
+                injected = self.inject(fault)
+                if self._pick.random() < RECOVERING_SHARE:
+                    self.recover(injected)
                 time.sleep(self._pick.uniform(*BETWEEN_S))
 
-    def inject(self, fault: Fault) -> None:
+    def inject(self, fault: Fault) -> Injected:
         """One fault, from the breaking to the healing."""
         hold_s = self._pick.uniform(*fault.seconds)
         scene = Scene(self.bed, self.load, random.Random(self._pick.random()))
@@ -134,11 +150,32 @@ class Run:
         if fault.empties:
             self._emptied_at = time.monotonic()
         injected.note = ", ".join(filter(None, [injected.note, *scene.outcome]))
+        self.result.violations += [f"{fault.name}: {what}" for what in scene.wrong]
         if fault.stores:
             self._stores_away.append((began, time.monotonic()))
         injected.lasted_s = round(time.monotonic() - began, 1)
         injected.acks = self.load.acked - acks
         self._say(line_of(injected))
+        return injected
+
+    def recover(self, injected: Injected) -> None:
+        """Under load all that is stored now is delivered in the promised time."""
+        healed = time.monotonic()
+        within_s = self._promised_s(healed)
+        then, late = None, ["a database answers"]
+        while late and time.monotonic() - healed < within_s:
+            time.sleep(RECOVERING_EVERY_S)
+            with suppress(pymysql.MySQLError, OSError):
+                then = then or mark(self.bed, self.load)
+                late = lagging(self.bed, self.load, then)
+        injected.recovered_s = round(time.monotonic() - healed, 1)
+        self.result.violations += [
+            f"not within {within_s:g} s of {injected.name}: {what}" for what in late
+        ]
+
+    def _promised_s(self, healed: float) -> float:
+        lately = healed - self._emptied_at < EMPTIED_LATELY_S
+        return CONVERGE_EMPTIED_S if lately else CONVERGE_S
 
     def settle(self, within_s: float = 0.0) -> None:
         """Heal everything, let it converge within this time or the promised one, and check.
@@ -148,8 +185,7 @@ class Run:
         self._say("healing")
         self.bed.heal()
         healed = time.monotonic()
-        lately = healed - self._emptied_at < EMPTIED_LATELY_S
-        within_s = within_s or (CONVERGE_EMPTIED_S if lately else CONVERGE_S)
+        within_s = within_s or self._promised_s(healed)
         self.bed.wait_ready()
         self.result.violations += converge(self.bed, self.load, within_s, healed)
         self.result.converged_s = round(time.monotonic() - healed, 1)
@@ -162,6 +198,11 @@ class Run:
     def _count(self) -> None:
         """What the clients and the bed know."""
         self._ended()
+        self.result.violations += [
+            f"{thread} ended too early: {thread.failure!r}"
+            for thread in (*self.bed.background, *self.load.background)
+            if thread.failure is not None
+        ]
         ops = self.load.ops
         sends = [op for op in ops if op.is_a(im_pb2.SendRequest)]
         self.result.acked = sum(op.acked for op in sends)
@@ -199,24 +240,20 @@ def line_of(injected: Injected) -> str:
 
 
 def run(root: Path, seed: int, duration_s: float, faults: Sequence[Fault], say: Say) -> Result:
-    """All of it; nothing is left behind but the result."""
+    """All of it; nothing is left behind but the result, and logs when something was found."""
     say(f"seed {seed}: starting two MariaDB servers, Redis and the platform")
     result = Result(seed)
+    logs, kept = root.with_name(f"{root.name}-logs"), root.with_name("chaos-logs")
+    shutil.rmtree(kept, ignore_errors=True)
     try:
-        with Bed(root, seed=seed) as bed, Load(bed, seed) as load:
+        with Bed(root, seed=seed, logs=logs) as bed, Load(bed, seed) as load:
             one = Run(bed, load, seed, say)
             result = one.result
             one.whole(faults, duration_s)
-            keep_logs(bed, result, root)
     except Exception as error:
         result.broke_off(error)
+    finally:
+        if result.violations and logs.exists():
+            logs.rename(kept)
+        shutil.rmtree(logs, ignore_errors=True)
     return result
-
-
-def keep_logs(bed: Bed, result: Result, root: Path) -> None:
-    """Beside the result, when something was found."""
-    if result.violations:
-        logs = root.parent / "chaos-logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        for name, text in bed.logs().items():
-            (logs / f"{name}.log").write_text(text)

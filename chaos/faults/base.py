@@ -22,6 +22,8 @@ class Scene:
     pick: random.Random
     outcome: list[str] = field(default_factory=list)
     """What is known only when it is over; added to the note."""
+    wrong: list[str] = field(default_factory=list)
+    """What the platform must not do and did: violations."""
 
 
 Inject = Callable[[Scene], AbstractContextManager[str]]

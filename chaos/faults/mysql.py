@@ -8,7 +8,7 @@ from chaos.faults.base import Fault, Scene, Skipped
 from dev.services import MariaDB
 
 ACKS = 5
-OPEN_WITHIN_S = 1.5
+OPEN_WITHIN_S = 5.0
 OPEN = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_rows_modified > 0"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chaos.faults.base import Fault, Scene
+from chaos.faults.base import Fault, Scene, Skipped
 from chaos.proxy import Weather
 
 
@@ -28,6 +28,8 @@ def bad_weather(scene: Scene) -> Iterator[str]:
 def half_open(scene: Scene) -> Iterator[str]:
     """Half of the connections: nothing comes through any more, and nobody is told."""
     count = sum(proxy.forget(0.5) for proxy in scene.bed.proxies.values())
+    if not count:
+        raise Skipped("nobody is connected")
     yield f"{count} connections"
 
 
@@ -38,6 +40,8 @@ def herd(scene: Scene) -> Iterator[str]:
     for _ in range(3):
         count += sum(proxy.cut() for proxy in scene.bed.proxies.values())
         scene.load.wait_acks(20, timeout_s=5)
+    if not count:
+        raise Skipped("nobody is connected")
     yield f"{count} connections"
 
 

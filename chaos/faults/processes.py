@@ -11,6 +11,10 @@ from chaos.faults.base import Fault, Inject, Scene, Skipped
 from dev.proc import tree
 
 STOP_S = 20.0
+KINDS = ("web", "gateway", "worker", "beat")
+ROUNDS = 3
+APART_S = (1.0, 3.0)
+"""Less than a process takes to start: the next one dies while others are still coming back."""
 
 
 @contextmanager
@@ -21,6 +25,18 @@ def kill(scene: Scene, kind: str) -> Iterator[str]:
     with scene.bed.without(name):
         scene.bed.platform.kill(name)
         yield name
+
+
+@contextmanager
+def kill_in_turn(scene: Scene) -> Iterator[str]:
+    """One of each kind, again and again, every few seconds; each is started again at once."""
+    killed = []
+    for _ in range(ROUNDS):
+        for kind in scene.pick.sample(KINDS, len(KINDS)):
+            with kill(scene, kind) as name:
+                killed.append(name)
+            time.sleep(scene.pick.uniform(*APART_S))
+    yield f"{len(killed)} kills: {', '.join(killed)}"
 
 
 @contextmanager
@@ -61,6 +77,7 @@ def _killing(kind: str) -> Inject:
 FAULTS = (
     *(Fault(f"kill -9 {kind}", _killing(kind), (1, 4)) for kind in ("web", "gateway", "worker")),
     Fault("kill -9 beat", _killing("beat")),
+    Fault("kill -9 in turn", kill_in_turn, (0, 1)),
     Fault("kill -9 children", kill_children, (2, 4)),
     Fault("rolling restart", rolling_restart, (0, 1)),
 )

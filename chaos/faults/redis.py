@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chaos.faults.base import Fault, Scene
+import redis
+
+from chaos.faults.base import Fault, Scene, Skipped
 
 
 @contextmanager
@@ -36,15 +38,26 @@ def frozen(scene: Scene) -> Iterator[str]:
 
 @contextmanager
 def full(scene: Scene) -> Iterator[str]:
-    """`maxmemory` is what is used already: whatever needs memory is refused."""
+    """`maxmemory` is half of what is used: whatever needs memory is refused."""
     with scene.bed.redis_client() as client:
         used = int(client.info("memory")["used_memory"])
+        before = _refused(client)
         client.config_set("maxmemory-policy", "noeviction")
-        client.config_set("maxmemory", used - 1)
+        client.config_set("maxmemory", used // 2)
         try:
             yield f"at {used // 1024} KiB"
         finally:
             client.config_set("maxmemory", 0)
+        refused = _refused(client) - before
+    if not refused:
+        raise Skipped("nothing was refused")
+    scene.outcome.append(f"{refused} commands refused")
+
+
+def _refused(client: "redis.Redis") -> int:
+    """How many commands so far, because there was no memory for them."""
+    errors = client.info("errorstats")
+    return int(errors.get("errorstat_OOM", {}).get("count", 0))
 
 
 FAULTS = (

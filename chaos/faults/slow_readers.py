@@ -1,41 +1,155 @@
-"""Devices that connect and then do not read."""
+"""Devices that ask for much and read nothing, until the platform drops what it holds for them."""
 
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
+from chaos.checker.entitled import NEVER
 from chaos.client import BROKEN
 from chaos.faults.base import Fault, Scene, Skipped
+from dev.clients.device import Closed, Device
 from dev.clients.mars import MarsClient
 from dev.clients.ws import WebSocketClient
+from proto import im_pb2
 
-DEVICES = 6
-BUFFER_BYTES = 2048
+DEVICES = 3
+BUFFER_BYTES = 4096
+PAGES_AT_A_TIME = 16
+ASKED_EVERY_S = 0.5
+FULL_WITHIN_S = 30.0
+ANSWERED_WITHIN_S = 60.0
+POLL_S = 0.02
+DROPPED = "im_connections_behind_total"
+
+
+@dataclass(eq=False)
+class _Reader:
+    """A device, and which of its requests are not answered yet."""
+
+    device: Device
+    asked: set[int] = field(default_factory=set)
+    pages: int = 0
+    cut: bool = False
+
+    def ask(self) -> None:
+        """For many pages, without reading one."""
+        page = im_pb2.SyncRequest(limit=200)
+        with suppress(*BROKEN):
+            for _ in range(PAGES_AT_A_TIME):
+                self.asked.add(self.device.post(page))
+                self.pages += 1
+
+    def read(self) -> list[str]:
+        """Some of what there is for it; what no answer may be."""
+        try:
+            self.device.poll(POLL_S)
+        except Closed:
+            self.cut = True
+        except AssertionError as error:
+            self.cut = True
+            return [f"what came is wrong: {error!r}"]
+        answers = self.device.answers()
+        self.asked -= answers.keys()
+        names = [answer.body.error.name for answer in answers.values()]
+        return [f"a page was answered {name}" for name in names if name in NEVER]
+
+    def settle(self) -> None:
+        """Everything else that there is for it."""
+        if not self.cut:
+            with suppress(*BROKEN):
+                self.device.settle()
+
+    @property
+    def was_told(self) -> bool:
+        """Whether it knows that pushes were dropped."""
+        return any(push.cmd == im_pb2.CMD_PUSH_RESYNC for push in self.device.pushes)
 
 
 @contextmanager
 def slow_readers(scene: Scene) -> Iterator[str]:
-    """Beside the recording clients of the same users, past the proxies, with small buffers."""
-    load = scene.load
-    devices = 0
+    """Beside the recording clients of the same users, past the proxies, with small buffers.
+
+    When it is over they read, and must find every answer, which may not be dropped, or the end.
+    """
+    for proxy in scene.bed.proxies.values():
+        proxy.bury()  # nothing else may be dropped for anybody
     with ExitStack() as stack:
-        for user in scene.pick.sample(load.users, min(DEVICES, len(load.users))):
+        readers: list[_Reader] = []
+        for user in scene.pick.sample(scene.load.users, min(DEVICES, len(scene.load.users))):
             with suppress(*BROKEN):  # the platform may still be busy with the last fault
-                _come_in(scene, stack, load.tokens[user])
-                devices += 1
-        if not devices:
+                readers.append(_Reader(stack.enter_context(_come_in(scene, user))))
+        if not readers:
             raise Skipped("no device was let in")
-        yield f"{devices} devices"
+        if not _fill(scene, readers):
+            raise Skipped(f"nothing was dropped within {FULL_WITHIN_S:g} s")
+        yield f"{len(readers)} devices, {sum(one.pages for one in readers)} pages asked for"
+        scene.wrong.extend(_read_all(readers))
+        told, cut = sum(one.was_told for one in readers), sum(one.cut for one in readers)
+        scene.outcome.append(f"{told} told to sync, {cut} cut off")
+        if not told and not cut:
+            scene.wrong.append("pushes were dropped, and no device was told")
 
 
-def _come_in(scene: Scene, stack: ExitStack, token: str) -> None:
+def _fill(scene: Scene, readers: list[_Reader]) -> bool:
+    """Asks for more and more until pushes to somebody were dropped."""
+    dropped = scene.bed.counter(DROPPED)
+    deadline = time.monotonic() + FULL_WITHIN_S
+    while scene.bed.counter(DROPPED) == dropped:
+        if time.monotonic() > deadline:
+            return False
+        for one in readers:
+            one.ask()
+        time.sleep(ASKED_EVERY_S)
+    return True
+
+
+def _read_all(readers: list[_Reader]) -> list[str]:
+    """All read in turn until they have every answer; what is wrong with these, or lacks."""
+    deadline = time.monotonic() + ANSWERED_WITHIN_S
+    wrong: list[str] = []
+    waiting = readers
+    while waiting and time.monotonic() < deadline:
+        for one in waiting:
+            wrong += one.read()
+        waiting = [one for one in waiting if one.asked and not one.cut]
+    if waiting:
+        pages = sum(len(one.asked) for one in waiting)
+        wrong.append(f"{pages} pages were not answered to {len(waiting)} devices")
+    for one in readers:
+        one.settle()
+    return wrong
+
+
+def _come_in(scene: Scene, user: str) -> Device:
     platform = scene.bed.platform
+    device: Device
     if "gateway" in scene.bed.processes and scene.pick.random() < 0.5:
-        port = platform.port("gateway")
-        tcp = stack.enter_context(MarsClient(port, receive_buffer=BUFFER_BYTES))
-        tcp.auth(token)
+        device = MarsClient(platform.port("gateway"), receive_buffer=BUFFER_BYTES)
     else:
-        ws = stack.enter_context(WebSocketClient(platform.url("web")))
-        ws.auth(token)
+        url = platform.url("web")
+        device = WebSocketClient(url, sock=_small(url), max_queue=1)
+    try:
+        device.auth(scene.load.token(user))
+    except BaseException:
+        device.close()
+        raise
+    return device
 
 
-FAULTS = (Fault("slow readers", slow_readers, (6, 10)),)
+def _small(url: str) -> socket.socket:
+    """A connection that takes in little before its reader reads."""
+    address = urlsplit(url)
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    try:
+        plain.connect((address.hostname, address.port))
+    except BaseException:
+        plain.close()
+        raise
+    return plain
+
+
+FAULTS = (Fault("slow readers", slow_readers, (2, 5)),)

@@ -1,4 +1,4 @@
-"""Every task comes more than once, late, and in another order."""
+"""Every task comes more than once, late, and in another order; past ones come once more."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,21 +7,22 @@ from chaos.faults.base import Fault, Scene
 
 COPIES = 2
 LATE_S = 2.0
+TOLD = ("tasks doubled", "copies late", "overtaken", "of workers doubled")
 
 
 @contextmanager
 def juggled(scene: Scene) -> Iterator[str]:
-    """All that web, gateway and beat enqueue; what workers call for themselves comes at once."""
+    """All that is enqueued; of what workers enqueue only the copies are late."""
     bridge = scene.bed.bridge
-    before = bridge.doubled, bridge.delayed, bridge.overtaken
+    before = bridge.tally()
     bridge.copies, bridge.late_s = COPIES, LATE_S
+    again = bridge.repeat()
     try:
-        yield f"{COPIES} copies, up to {LATE_S:g} s late"
+        yield f"{COPIES} copies, up to {LATE_S:g} s late, {again} old tasks again"
     finally:
         bridge.copies, bridge.late_s = 1, 0.0
-        after = bridge.doubled, bridge.delayed, bridge.overtaken
-        did = [late - early for early, late in zip(before, after, strict=True)]
-        scene.outcome.append(f"{did[0]} tasks doubled, {did[1]} copies late, {did[2]} overtaken")
+        did = bridge.tally() - before
+        scene.outcome.append(", ".join(f"{did[what]} {what}" for what in TOLD))
 
 
 FAULTS = (Fault("tasks doubled, delayed, shuffled", juggled, (6, 10)),)

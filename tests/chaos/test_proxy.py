@@ -85,3 +85,18 @@ def test_a_forgotten_connection_is_silent_and_others_go_on(echo: int) -> None:
         with pytest.raises(TimeoutError):
             client.recv(1)
         assert talk(proxy.port, b"another")[0] == b"another"
+
+
+def test_half_open_connections_can_be_ended(echo: int) -> None:
+    with (
+        Proxy(echo) as proxy,
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=30) as client,
+    ):
+        client.sendall(b"hello")
+        assert client.recv(5) == b"hello"
+        # When
+        assert proxy.bury() == 0
+        assert proxy.forget(1.0) == 1
+        # Then
+        assert proxy.bury() == 1
+        assert client.recv(5) == b""

@@ -1,5 +1,6 @@
 """The checks of `make chaos` that need no platform to fail: on evidence made up for it."""
 
+import dataclasses
 import random
 import time
 from collections.abc import Iterator
@@ -18,12 +19,13 @@ from chaos.evidence import Evidence
 from chaos.faults import paused_worker
 from chaos.faults.base import Fault, Scene, Skipped
 from chaos.load import Load
+from chaos.record import Op
 from chaos.run import Run
 from dev.clients.device import Device
 from dev.store import bucket_of
 from models.errors import Code
 from proto import im_pb2
-from tests.support.chaosevidence import HOMES, ROWS, replace, row, sent, sound
+from tests.support.chaosevidence import HOMES, ROWS, done, replace, row, sent, sound
 
 
 @pytest.fixture
@@ -42,6 +44,19 @@ def test_sound_evidence_passes_every_check(evidence: Evidence) -> None:
 # ---------------------------------------------------------------- whether anything was tested
 
 
+def test_a_check_that_breaks_off_is_a_violation_and_ends_no_other(
+    monkeypatch: pytest.MonkeyPatch, evidence: Evidence
+) -> None:
+    def broken(evidence: Evidence) -> list[str]:
+        raise KeyError("what no evidence has")
+
+    def late(evidence: Evidence) -> list[str]:
+        return ["found"]
+
+    monkeypatch.setattr("chaos.checker.CHECKS", (broken, late))
+    assert check(evidence) == ["broken: broke off: KeyError('what no evidence has')", "late: found"]
+
+
 def test_a_run_without_acks_or_pushes_tested_nothing(evidence: Evidence) -> None:
     # Given: nothing was acknowledged, and nothing pushed
     evidence.people["ann"].record.ops.clear()
@@ -55,6 +70,41 @@ def test_both_kinds_of_pushes_must_come(evidence: Evidence, left: int, missing: 
     record = evidence.people["bob"].record
     record.pushed = [record.pushed[left]]
     assert tested.something_was_tested(evidence) == [f"no message of {missing} was pushed"]
+
+
+def test_in_a_long_run_all_that_is_checked_must_happen(
+    monkeypatch: pytest.MonkeyPatch, evidence: Evidence
+) -> None:
+    # Given: a run that counts as long, in which nothing but sends was acknowledged
+    monkeypatch.setattr(tested, "ENOUGH", 3)
+    lacking = {
+        "no resend was acknowledged",
+        "nothing was recalled",
+        "nothing was read",
+        "nobody was removed from a group",
+        "no send was refused because of a block",
+        "no contact list was in Redis",
+    }
+    assert {*tested.something_was_tested(evidence)} == lacking
+    # When each of them happens
+    ops = evidence.people["ann"].record.ops
+    first = ops[0]
+    ops += [
+        first,
+        done("ann", im_pb2.RecallRequest()),
+        done("ann", im_pb2.ReadRequest()),
+        done("ann", im_pb2.GroupRemoveRequest()),
+        Op("ann", im_pb2.SendRequest(sequence="ann/9"), 1, answers=[(2, "BLOCKED")]),
+    ]
+    evidence.redis[0]["contacts:{ann}"] = {}
+    # Then
+    evidence = dataclasses.replace(evidence)  # which knows nothing by heart
+    assert tested.something_was_tested(evidence) == []
+    # When groups are not in Redis
+    for dump in evidence.redis:
+        dump.pop("group-rows:{g}", None)
+    # Then
+    assert tested.something_was_tested(evidence) == ["no group was in Redis"]
 
 
 class Standing:
@@ -108,6 +158,35 @@ def test_a_worker_that_never_holds_a_lock_is_no_fault(monkeypatch: pytest.Monkey
     # When, then
     with pytest.raises(Skipped, match="held a lock"), paused_worker.paused(scene):
         pass
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "held"),
+    [
+        ([4600, 2000], 1),  # renewed just before, and not since
+        ([4600, 4600], 0),  # renewed since, by a worker that runs
+        ([3500, 900], 0),  # of a worker that had died before
+        ([4600, -2], 0),  # gone
+    ],
+)
+def test_a_worker_held_the_locks_that_nobody_renews_any_more(
+    monkeypatch: pytest.MonkeyPatch, left_ms: list[int], held: int
+) -> None:
+    # Given: what the lock has left when the worker is paused, and later, each time
+    said = iter(left_ms * paused_worker.TRIES)
+    locks = SimpleNamespace(scan_iter=lambda match: [b"lock"], pttl=lambda key: next(said))
+    platform = SimpleNamespace(pause=lambda name: None, resume=lambda name: None)
+    bed = SimpleNamespace(
+        processes=["worker"], platform=platform, redis_client=lambda: nullcontext(locks)
+    )
+    monkeypatch.setattr(paused_worker, "time", SimpleNamespace(sleep=lambda seconds: None))
+    scene = Scene(cast(Bed, bed), cast(Load, None), random.Random(1))
+    # When, then
+    with (
+        nullcontext() if held else pytest.raises(Skipped),
+        paused_worker.paused(scene) as note,
+    ):
+        assert note == "worker, which held 1 locks"
 
 
 def test_rest_that_comes_too_late_is_a_violation() -> None:

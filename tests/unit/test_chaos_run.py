@@ -5,15 +5,20 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pymysql
 import pytest
 
 import chaos.__main__
+import chaos.load
 import chaos.run
+from chaos.__main__ import again
+from chaos.background import Background
 from chaos.bed import Bed, Death
 from chaos.bridge import Bridge
 from chaos.checker.entitled import complaints
@@ -22,10 +27,10 @@ from chaos.evidence import Evidence
 from chaos.faults import mysql, tasks
 from chaos.faults.base import Fault, Scene
 from chaos.load import Load
-from chaos.run import Run
+from chaos.run import Injected, Result, Run
 from dev.clients.device import Device
 from dev.clients.mars import MarsClient, pack
-from dev.clients.wait import Unanswered
+from dev.clients.wait import Unanswered, wait_until
 from dev.clients.wire import Refused
 from proto import im_pb2
 from tests.support.chaosevidence import sound
@@ -125,6 +130,7 @@ class Sick:
     """A bed whose servers do not come back."""
 
     deaths: tuple[()] = ()
+    background: tuple[()] = ()
     bridge = SimpleNamespace(carried=0)
 
     def raise_servers(self) -> list[str]:
@@ -145,8 +151,144 @@ def nothing(scene: Scene) -> Iterator[str]:
 
 
 def a_run(bed: Any) -> Run:
-    load = SimpleNamespace(acked=0, ops=[], actors=[])
+    load = SimpleNamespace(acked=0, ops=[], actors=[], background=[])
     return Run(cast(Bed, bed), cast(Load, load), 1, lambda _: None)
+
+
+def test_a_thread_that_ends_too_early_is_a_violation() -> None:
+    # Given: a bridge that meets what it does not understand
+    class Bewildered(Background):
+        def _run(self) -> None:
+            raise KeyError("properties")
+
+    thread = Bewildered()
+    with thread:
+        wait_until(lambda: thread.failure)
+    bed = SimpleNamespace(background=[thread], deaths=[], bridge=SimpleNamespace(carried=0))
+    one = a_run(bed)
+    # When
+    one._count()
+    # Then
+    assert one.result.violations == ["Bewildered ended too early: KeyError('properties')"]
+
+
+class Hurt:
+    """Two databases of a shard each: what `shard_log` and `shard_delivered` say, and who waits."""
+
+    names = ("im_0", "im_1")
+
+    def __init__(self, *delivered: int) -> None:
+        self.delivered = iter(delivered)
+        self.waiting: list[tuple[int]] = []
+
+    def query(self, database: str, statement: str) -> Any:
+        shard = int(database[-1])
+        if "copy_waiting" in statement:
+            return self.waiting
+        if "shard_log" in statement:
+            return [(shard, 7)]
+        return [(shard, 7 if shard else next(self.delivered))]
+
+
+def recovering(store: Any, monkeypatch: pytest.MonkeyPatch, answered: bool = True) -> Run:
+    """A run that has looked for 60 s, of a clock that goes on by 10 s a look, at its recovery."""
+    clock = iter(range(0, 10_000, 10))
+    ticks = SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda seconds: None)
+    monkeypatch.setattr(chaos.run, "time", ticks)
+    client = SimpleNamespace(answered=0)
+    load = SimpleNamespace(acked=0, ops=[], actors=[SimpleNamespace(user="ann", client=client)])
+    one = Run(cast(Bed, SimpleNamespace(store=store)), cast(Load, load), 1, lambda _: None)
+    mark = chaos.run.mark
+
+    def marked(*args: Any) -> Any:
+        made = mark(*args)
+        client.answered += answered
+        return made
+
+    monkeypatch.setattr(chaos.run, "mark", marked)
+    one.recover(Injected("a fault", 0))
+    return one
+
+
+def test_a_platform_that_recovers_in_time_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert recovering(Hurt(3, 6, 7), monkeypatch).result.violations == []
+
+
+def test_what_was_stored_must_be_delivered_soon_after_a_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = recovering(Hurt(*[6] * 100), monkeypatch)
+    assert one.result.violations == [
+        "not within 60 s of a fault: shard 0 delivered up to 7, it is at 6"
+    ]
+
+
+def test_everybody_must_be_answered_soon_after_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = recovering(Hurt(*[7] * 100), monkeypatch, answered=False)
+    assert one.result.violations == ["not within 60 s of a fault: ann is answered"]
+
+
+def test_copies_must_not_wait_for_long_after_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Hurt(*[7] * 100)
+    store.waiting = [(0,)]
+    one = recovering(store, monkeypatch)
+    assert "not within 60 s of a fault: shard 0 copied, rows of it wait" in one.result.violations
+
+
+def test_a_database_must_answer_soon_after_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Away(Hurt):
+        def query(self, database: str, statement: str) -> Any:
+            raise pymysql.OperationalError(2003, "nobody there")
+
+    one = recovering(Away(), monkeypatch)
+    assert one.result.violations == ["not within 60 s of a fault: a database answers"]
+
+
+def test_tokens_are_renewed_before_they_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    made = count(1)
+    load = Load.__new__(Load)
+    load.bed = cast(Bed, SimpleNamespace(tokens=lambda users: {"ann": f"token {next(made)}"}))
+    load.users, load._renewing = ["ann"], threading.Lock()
+    load._tokens, load._renewed = {}, float("-inf")
+    now = 0.0
+    monkeypatch.setattr(chaos.load, "time", SimpleNamespace(monotonic=lambda: now))
+    # When, then
+    assert [load.token("ann"), load.token("ann")] == ["token 1", "token 1"]
+    now = 1801.0
+    assert load.token("ann") == "token 2"
+
+
+def test_the_command_that_repeats_a_run_names_its_faults() -> None:
+    result = Result(7, asked_s=60.0, only=["kill -9", "redis"])
+    assert again(result) == "  ONLY='kill -9,redis' make chaos SEED=7 DURATION_S=60"
+    assert again(Result(7, asked_s=240.0)) == "  make chaos SEED=7 DURATION_S=240"
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_logs_are_kept_when_something_was_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, broken: bool
+) -> None:
+    # Given: logs of an earlier run, and a bed whose processes write one
+    kept = tmp_path / "chaos-logs"
+    kept.mkdir()
+    (kept / "old.log").touch()
+
+    def bed(root: Path, *, seed: int, logs: Path) -> Any:
+        logs.mkdir()
+        (logs / "web.log").touch()
+        if broken:
+            raise OSError("a process does not start")
+        return nullcontext()
+
+    monkeypatch.setattr(chaos.run, "Bed", bed)
+    monkeypatch.setattr(chaos.run, "Load", lambda bed, seed: nullcontext())
+    whole = SimpleNamespace(result=Result(1), whole=lambda faults, duration_s: None)
+    monkeypatch.setattr(chaos.run, "Run", lambda *args: whole)
+    # When
+    chaos.run.run(tmp_path / "bed", 1, 0, [], lambda text: None)
+    # Then
+    assert [path.name for path in tmp_path.rglob("*.log")] == ["web.log"] * broken
 
 
 def test_what_is_known_in_the_end_is_in_the_note() -> None:
@@ -174,7 +316,11 @@ def test_who_ends_by_themselves_is_a_violation(
 ) -> None:
     # Given: a process that ended while a fault was under way
     bed = SimpleNamespace(
-        raise_servers=list, deaths=[], bridge=SimpleNamespace(carried=0), processes=()
+        raise_servers=list,
+        deaths=[],
+        background=[],
+        bridge=SimpleNamespace(carried=0),
+        processes=(),
     )
     one = a_run(bed)
 
@@ -223,22 +369,26 @@ def test_the_task_fault_tells_what_it_did() -> None:
     target = cast(Any, SimpleNamespace(lpush=lambda queue, task: given.append(task)))
     scene = Scene(cast(Bed, SimpleNamespace(bridge=bridge)), cast(Load, None), random.Random(1))
     # When
-    bridge._take("deliver", b'{"properties": {}}')
+    bridge._take("deliver", a_task("old"))
     with tasks.juggled(scene):
-        for _ in range(10):
-            bridge._take("deliver", b'{"properties": {}}')
+        for number in range(10):
+            bridge._take("deliver", a_task(f"{number}"))
         bridge._held = [(0.0, *held[1:]) for held in reversed(bridge._held)]
         bridge._give(target)
     # Then
-    assert len(given) == 21
-    assert scene.outcome == ["10 tasks doubled, 20 copies late, 0 overtaken"]
+    assert len(given) == 22
+    assert scene.outcome == ["10 tasks doubled, 21 copies late, 0 overtaken, 0 of workers doubled"]
+
+
+def a_task(tag: str) -> bytes:
+    return json.dumps({"properties": {"delivery_tag": tag}}).encode()
 
 
 def test_tasks_that_are_overtaken_are_counted() -> None:
     bridge = Bridge(1, 1, 2, 1)
     bridge._held = [(2.0, "deliver", 1, b"first"), (1.0, "deliver", 2, b"second")]
     bridge._give(cast(Any, SimpleNamespace(lpush=lambda queue, task: None)))
-    assert bridge.overtaken == 1
+    assert bridge.tally()["overtaken"] == 1
 
 
 def test_a_killed_server_tells_what_it_was_killed_in(monkeypatch: pytest.MonkeyPatch) -> None:
