@@ -23,19 +23,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import requests
-
-from bench.caller import CallFailed
 from bench.capacity import capacity
 from bench.groups import groups
 from bench.holding import idle, restart, storm, transports
 from bench.measure import Figure, table
 from bench.mixed import mixed
+from bench.parts import FAILURES
 from bench.plots import draw
 from bench.reading import history, sync
 from bench.scenarios import (
     NEIGHBOURS,
-    RunFailed,
     Target,
     closed,
     knob,
@@ -88,9 +85,12 @@ def taken(lock: Path) -> Iterator[None]:
 
 @contextmanager
 def running_platform(folder: Path) -> Iterator[Target]:
-    """Everything started, with data of its own in `folder` that is thrown away at the end."""
+    """Everything started, with data of its own in `folder` that is thrown away at the end.
+
+    Folders that lie beside each other have one lock: a user's are all in `var`, a test's are not.
+    """
     with ExitStack() as stack:
-        stack.enter_context(taken(folder.with_suffix(".lock")))
+        stack.enter_context(taken(folder.parent / "bench.lock"))
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "metrics").mkdir(parents=True)
         mariadb = MariaDB(folder / "mariadb", buffer_pool_mb=512)
@@ -153,7 +153,7 @@ def main() -> int:
                 try:
                     for figure in scenario(target):  # what came before a failure is kept
                         figures.append(figure)
-                except (RunFailed, CallFailed, requests.RequestException, TimeoutError) as error:
+                except FAILURES as error:
                     print(f"{name} failed: {error}", file=sys.stderr)
                     failed = True
     except (ServiceError, PlatformError, subprocess.CalledProcessError) as error:
@@ -165,7 +165,9 @@ def main() -> int:
 
 
 def report(figures: list[Figure]) -> None:
-    """Print the tables, write the JSON, draw the plots."""
+    """Print the tables, write the JSON, draw the plots; without figures those of before stay."""
+    if not figures:
+        return
     print(table(figures))
     print(f"\n{tables_of_runs(figures)}")
     busy = [f.value for f in figures if f.name == f"CPU of {NEIGHBOURS}"]

@@ -2,6 +2,8 @@
 
 import socket
 import struct
+import time
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import Message
@@ -57,3 +59,24 @@ class Caller:
         if len(data) < size:
             raise CallFailed("the server closed the connection")
         return data
+
+
+@dataclass(slots=True)
+class Timed:
+    """What single commands took, asked one after the other, and our own part of that time."""
+
+    took_ms: list[float] = field(default_factory=list)
+    own_s: float = 0.0
+
+    def call(self, caller: Caller, request: Message) -> Any:
+        """The answer; its time counts."""
+        own_s, began_s = time.process_time(), time.perf_counter()
+        answer = caller.call(request)
+        self.took_ms.append(1000 * (time.perf_counter() - began_s))
+        self.own_s += time.process_time() - own_s
+        return answer
+
+    @property
+    def cpu_share(self) -> float:
+        """Of one core."""
+        return 1000 * self.own_s / sum(self.took_ms)

@@ -4,11 +4,13 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from bench.agree import agreed
 from bench.httpusers import POLL_S
 from bench.loader import GeneratorLimited, RunFailed
 from bench.measure import Figure
+from bench.parts import in_parts
 from bench.sending import send
 from bench.sent import Sent
 from bench.target import Target, knob
@@ -67,9 +69,15 @@ def sustained(run: Sent, rate: float, push_p99_ms_max: float) -> bool:
 def capacity(target: Target) -> Iterator[Figure]:
     """The highest rate whose push p99 stays below 100 ms, by transport."""
     wanted = os.environ.get("WAYS", "").split() or list(STARTS)
-    for transport in wanted:
-        start, count = STARTS[transport]
-        yield from _search(target, transport, knob("RATE", start), int(knob("USERS", count)))
+    starts = {transport: STARTS[transport] for transport in wanted}
+    return in_parts(
+        {
+            transport: partial(
+                _search, target, transport, knob("RATE", rate), int(knob("USERS", people))
+            )
+            for transport, (rate, people) in starts.items()
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,8 @@ def slower(tries: Iterable[Try]) -> Sent | None:
     return max(runs, key=lambda run: float(run.report["push"]["p99_ms"]), default=None)
 
 
-def _search(target: Target, transport: str, start: float, count: int) -> list[Figure]:
+def _search(target: Target, transport: str, start: float, count: int) -> Iterator[Figure]:
+    """What was found on the way to the highest rate, and that rate; `RunFailed` without one."""
     best: dict[float, Sent] = {}
     tries: list[Try] = []
     points: list[Figure] = []
@@ -111,17 +120,15 @@ def _search(target: Target, transport: str, start: float, count: int) -> list[Fi
         return rate in best
 
     rate = highest(holds, start, RATE_MAX)
-    if limited and min(limited) <= CLOSE * rate:
-        raise RunFailed(f"{transport}: the generator ended the search at {min(limited):,.0f}/s")
-    if not rate:
-        raise RunFailed(f"{transport} does not hold {start / 16:g} messages a second")
     broken = sum(tried.broken for tried in tries)
-    return [
-        *points,
-        *best[rate].details(push_p99_ms={}),
-        Figure("capacity", transport, rate, "msg/s"),
-        Figure("capacity", f"{transport}: loss or disorder", broken, "tries", most=0),
-    ]
+    yield from points
+    yield Figure("capacity", f"{transport}: loss or disorder", broken, "tries", most=0)
+    if limited and min(limited) <= CLOSE * rate:
+        raise RunFailed(f"the generator ended the search at {min(limited):,.0f}/s")
+    if not rate:
+        raise RunFailed(f"not even {start / 16:g} messages a second hold")
+    yield from best[rate].details(push_p99_ms={})
+    yield Figure("capacity", transport, rate, "msg/s")
 
 
 def _try(target: Target, transport: str, rate: float, count: int) -> Try:

@@ -4,13 +4,15 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from bench import procs
-from bench.caller import Caller
+from bench.caller import Caller, Timed
 from bench.loader import TIMEOUT_S, GeneratorLimited, Loader
 from bench.measure import Figure
-from bench.merge import bottleneck
+from bench.merge import bottleneck, check_share
+from bench.parts import Part, in_parts
 from bench.target import Target, knob, users
 from proto import im_pb2
 
@@ -25,16 +27,16 @@ SYNCS = 100
 JOINS = 100
 
 
-def groups(target: Target) -> list[Figure]:
+def groups(target: Target) -> Iterator[Figure]:
     """A busy group of 100, a silent one of 100,000, a member of 500 groups, joins."""
-    figures: list[Figure] = []
+    parts: dict[str, Part] = {}
     if knob("BUSY", 1):
-        figures += _busy(target)
+        parts["busy"] = partial(_busy, target)
     if members := int(knob("MEMBERS", 100_000)):
-        figures += _large(target, members)
+        parts["large"] = partial(_large, target, members)
     if count := int(knob("MANY", 500)):
-        figures += _member_of_many(target, count)
-    return figures
+        parts["many"] = partial(_member_of_many, target, count)
+    return in_parts(parts)
 
 
 @contextmanager
@@ -62,7 +64,7 @@ def make_group(
 
 
 def _busy(target: Target) -> list[Figure]:
-    rates, p99s, lost, twice = [], [], 0, 0
+    rates, p99s, lost, late = [], [], 0, 0
     costs: dict[str, float] = {}
     duration_s = knob("DURATION_S", 10)
     for _ in range(int(knob("ROUNDS", ROUNDS))):
@@ -72,7 +74,7 @@ def _busy(target: Target) -> list[Figure]:
         for rate in (RATE, RATE / 2):
             report, cpu_s = _talk(target, names, group, rate, duration_s)
             lost += wrong(report)
-            twice += report["counts"].get("out of order", 0)
+            late += disordered(report)
             if rate == RATE:
                 rates.append(report["deliveries_rate"])
                 costs = cpu_s
@@ -82,7 +84,7 @@ def _busy(target: Target) -> list[Figure]:
         Figure("groups", "100 online: deliveries", statistics.median(rates), "per s", least=50_000),
         Figure("groups", "at half that: push p99", statistics.median(p99s), "ms", most=100),
         Figure("groups", "lost, doubled or refused", lost, "messages", most=0),
-        Figure("groups", "out of order", twice, "messages", most=0),
+        Figure("groups", "out of order", late, "messages", most=0),
         *(
             Figure("groups", f"CPU at full rate: {name}", 100 * used / duration_s, "% core")
             for name, used in costs.items()
@@ -138,10 +140,15 @@ def wrong(report: dict[str, Any]) -> int:
     return int(report["lost"] + report["duplicates"] + report["unanswered"] + refused)
 
 
+def disordered(report: dict[str, Any]) -> int:
+    """How often a member heard a message after a later one of the same speaker."""
+    return int(report["counts"].get("out of order", 0))
+
+
 # ---------------------------------------------------------------- a large group
 
 
-def _large(target: Target, members: int) -> list[Figure]:
+def _large(target: Target, members: int) -> Iterator[Figure]:
     names = users("large", members)
     with open_caller(target, names[0]) as caller:
         started_s = time.monotonic()
@@ -152,40 +159,43 @@ def _large(target: Target, members: int) -> list[Figure]:
     online = names[:LARGE_ONLINE]
     duration_s = knob("DURATION_S", 10)
     used: dict[str, list[float]] = {"web": [], "worker": []}
-    p99s, lost = [], 0
+    p99s, lost, late = [], 0, 0
     for _ in range(int(knob("ROUNDS", ROUNDS))):
         report, cpu_s = _talk(target, online, large, LARGE_RATE, duration_s, quiet_s=duration_s)
         for process, each in used.items():
             each.append(1000 * cpu_s[process] / report["messages"])
         p99s.append(report["push"]["p99_ms"])
         lost += wrong(report)
+        late += disordered(report)
     sums = [sum(pair) for pair in zip(*used.values(), strict=True)]
     name = f"{members:,} members"
-    return [
+    yield from [
         Figure("groups", f"{name}: online", len(online), ""),
         Figure("groups", f"{name}: CPU", statistics.median(sums), "ms/send", most=10),
         Figure("groups", "of that: worker", statistics.median(used["worker"]), "ms/send"),
         Figure("groups", f"{name}: push p99", statistics.median(p99s), "ms"),
         Figure("groups", f"{name}: lost", lost, "messages", most=0),
+        Figure("groups", f"{name}: out of order", late, "messages", most=0),
         Figure("groups", "members invited", (members - 1) / made_s, "per s"),
-        *_joins(target, small, large),
     ]
+    yield from _joins(target, small, large)
 
 
 def _joins(target: Target, small: str, large: str) -> list[Figure]:
     """Joins of the two groups in turn, by users who are in neither."""
-    took: dict[str, list[float]] = {small: [], large: []}
+    joins = {small: Timed(), large: Timed()}
     for name in users("joiner", JOINS):
         with open_caller(target, name) as caller:
-            for group, measured in took.items():
-                started_s = time.perf_counter()
-                caller.call(im_pb2.GroupJoinRequest(group=group))
-                measured.append(1000 * (time.perf_counter() - started_s))
-    medians = {group: statistics.median(measured) for group, measured in took.items()}
+            for group, timed in joins.items():
+                timed.call(caller, im_pb2.GroupJoinRequest(group=group))
+    share = max(timed.cpu_share for timed in joins.values())
+    check_share(share)
+    medians = {group: statistics.median(timed.took_ms) for group, timed in joins.items()}
     return [
         Figure("groups", "join a group of 10", medians[small], "ms"),
         Figure("groups", "join the large one", medians[large], "ms"),
         Figure("groups", "large / small", medians[large] / medians[small], "", most=1.25),
+        Figure("groups", "joins: generator busy", 100 * share, "% core"),
     ]
 
 
@@ -211,14 +221,15 @@ def _member_of_many(target: Target, count: int) -> list[Figure]:
             request = im_pb2.GroupSyncRequest()
             for group, cursor in cursors.items():
                 request.cursors.add(group=group, cursor=cursor)
-            took, moved = [], 0
+            timed, moved = Timed(), 0
             for _ in range(SYNCS):
-                started_s = time.perf_counter()
-                moved = len(reader.call(request).groups)
-                took.append(1000 * (time.perf_counter() - started_s))
+                moved = len(timed.call(reader, request).groups)
+    check_share(timed.cpu_share)
+    took = timed.took_ms
     name = f"sync of {count} groups"
     return [
         Figure("groups", f"{name}: changed", moved, "", least=CHANGED),
         Figure("groups", f"{name}: median", statistics.median(took), "ms", most=15),
         Figure("groups", f"{name}: p90", sorted(took)[int(0.9 * len(took))], "ms"),
+        Figure("groups", "sync: generator busy", 100 * timed.cpu_share, "% core"),
     ]

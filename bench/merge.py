@@ -9,6 +9,7 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
+from bench.loader import GeneratorLimited
 from bench.measure import summarise, unpack
 
 CPU_SHARE_MAX = 0.85
@@ -46,6 +47,12 @@ def merge(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             samples = (unpack(report["samples"][name]) for report in reports)
             merged[name] = asdict(summarise(chain.from_iterable(samples)))
     return merged
+
+
+def check_share(cpu_share: float) -> None:
+    """Raise `GeneratorLimited` where a generator was too busy for figures of the server."""
+    if cpu_share > CPU_SHARE_MAX:
+        raise GeneratorLimited(f"figures withheld: the generator used {cpu_share:.2f} of a core")
 
 
 def bottleneck(report: Mapping[str, Any], machine_share: float) -> str | None:

@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bench import procs
 from bench.caller import Caller
 from bench.groups import open_caller
-from bench.loader import GeneratorLimited
 from bench.measure import Figure, summarise
-from bench.merge import CPU_SHARE_MAX
+from bench.merge import check_share
+from bench.parts import in_parts
 from bench.rows import Rows
 from bench.stores import Work
 from bench.target import Target, knob, users
@@ -43,10 +44,7 @@ class Asked:
 
     def figures(self, scenario: str, rows: int) -> list[Figure]:
         """Time and cost of a page; raises `GeneratorLimited` when our own part was too large."""
-        if self.own_s > CPU_SHARE_MAX * self.span_s:
-            raise GeneratorLimited(
-                f"figures withheld: asking took {self.own_s / self.span_s:.2f} of a core"
-            )
+        check_share(self.own_s / self.span_s)
         pages, took = len(self.took_ms), summarise(self.took_ms)
         values = {
             "p50": took.p50_ms,
@@ -102,23 +100,31 @@ def ask(target: Target, work: Callable[[Callable[[Caller, Any], Any]], None]) ->
 def sync(target: Target) -> Iterator[Figure]:
     """Catching up after being offline, 1,000 and 100,000 rows behind."""
     with closing(Rows(target)) as rows:
-        for count, people in BEHIND.items():
-            count = min(count, int(knob("ROWS", count)))
-            names = users(f"behind{count}", people)
-            cursors = {name: rows.fill_mailbox(name, count, PEERS) for name in names}
-            got = 0
+        yield from in_parts(
+            {
+                _short(count): partial(_absence, target, rows, count, people)
+                for count, people in BEHIND.items()
+            }
+        )
 
-            def catch_up(timed: Callable[[Caller, Any], Any], cursors: Any = cursors) -> None:
-                nonlocal got
-                for name, cursor in cursors.items():
-                    with open_caller(target, name) as caller:
-                        got += _catch_up(timed, caller, cursor)
 
-            asked = ask(target, catch_up)
-            scenario = f"sync/{_short(count)}"
-            yield Figure(scenario, "all of it", asked.span_s / people, "s")
-            yield Figure(scenario, "rows missing", people * count - got, "rows", most=0)
-            yield from asked.figures(scenario, got)
+def _absence(target: Target, rows: Rows, most: int, people: int) -> Iterator[Figure]:
+    count = min(most, int(knob("ROWS", most)))
+    names = users(f"behind{count}", people)
+    cursors = {name: rows.fill_mailbox(name, count, PEERS) for name in names}
+    got = 0
+
+    def catch_up(timed: Callable[[Caller, Any], Any]) -> None:
+        nonlocal got
+        for name, cursor in cursors.items():
+            with open_caller(target, name) as caller:
+                got += _catch_up(timed, caller, cursor)
+
+    asked = ask(target, catch_up)
+    scenario = f"sync/{_short(count)}"
+    yield Figure(scenario, "all of it", asked.span_s / people, "s")
+    yield Figure(scenario, "rows missing", people * count - got, "rows", most=0)
+    yield from asked.figures(scenario, got)
 
 
 def _catch_up(timed: Callable[[Caller, Any], Any], caller: Caller, cursor: int) -> int:
@@ -137,9 +143,11 @@ def _catch_up(timed: Callable[[Caller, Any], Any], caller: Caller, cursor: int) 
 def history(target: Target) -> Iterator[Figure]:
     """Paging back through conversations in tables of up to 10 million rows."""
     most = int(knob("ROWS", HISTORY_ROWS))
+    counts = sorted({max(most // 100, 1000), max(most // 10, 1000), most})
     with closing(Rows(target)) as rows:
-        for count in sorted({max(most // 100, 1000), max(most // 10, 1000), most}):
-            yield from _page_through(target, rows, count)
+        yield from in_parts(
+            {_short(count): partial(_page_through, target, rows, count) for count in counts}
+        )
 
 
 def _page_through(target: Target, rows: Rows, count: int) -> list[Figure]:

@@ -55,10 +55,10 @@ class Rows:
         """Hang up."""
         self._connection.close()
 
-    def query(self, statement: str) -> tuple[tuple[str, ...], ...]:
-        """Run one statement."""
+    def query(self, statement: str, *values: object) -> tuple[tuple[str, ...], ...]:
+        """Run one statement; `values` take the place of each `%s`."""
         with self._connection.cursor() as cursor:
-            cursor.execute(statement)
+            cursor.execute(statement, values or None)
             return tuple(cursor.fetchall())
 
     def shard_of(self, user: str) -> Shard:

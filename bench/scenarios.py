@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from bench.httpusers import POLL_S
 from bench.loader import TIMEOUT_S, Loader, RunFailed
 from bench.measure import Figure
+from bench.parts import in_parts
 from bench.sending import WARMUP_S, send
 from bench.sent import NEIGHBOURS, Sent
 from bench.target import Target, knob, users
@@ -73,26 +75,36 @@ def _unhurried(target: Target, name: str, rate: float, duration_s: float) -> lis
 
 def ways(target: Target) -> Iterator[Figure]:
     """The same messages over WebSocket, TCP, Comet, and POSTs with a poll of the receiver."""
-    duration_s = knob("DURATION_S", 8)
-    for transport, (usual, people) in WAYS.items():
-        rate, count = knob("RATE", usual), int(knob("USERS", people))
-        run = send(
-            target, f"ways/{SHORT.get(transport, transport)}", rate, duration_s, count, transport
-        )
-        yield from run.details(push_p50_ms={}, push_p99_ms={})
-    yield Figure("ways/http", "receivers poll every", POLL_S, "s")
+    return in_parts(
+        {
+            SHORT.get(transport, transport): partial(_way, target, transport, rate, people)
+            for transport, (rate, people) in WAYS.items()
+        }
+    )
+
+
+def _way(target: Target, transport: str, usual: float, people: int) -> list[Figure]:
+    rate, count = knob("RATE", usual), int(knob("USERS", people))
+    name = f"ways/{SHORT.get(transport, transport)}"
+    run = send(target, name, rate, knob("DURATION_S", 8), count, transport)
+    figures = run.details(push_p50_ms={}, push_p99_ms={})
+    if transport == "http":
+        figures.append(run.figure("receivers poll every", POLL_S, "s"))
+    return figures
 
 
 def closed(target: Target) -> Iterator[Figure]:
     """A closed loop: so many users, each with one message outstanding."""
+    return in_parts(
+        {f"{clients} users": partial(_closed, target, clients) for clients in CLOSED_CLIENTS}
+    )
+
+
+def _closed(target: Target, clients: int) -> list[Figure]:
     duration_s, warmup_s = knob("DURATION_S", 6), knob("WARMUP_S", 1)
-    for clients in CLOSED_CLIENTS:
-        name = f"closed/{clients}"
-        run = send(
-            target, name, CLOSED_RATE_MAX, duration_s, clients, lockstep=True, warmup_s=warmup_s
-        )
-        yield from run.details()
-        yield run.figure("in lockstep", run.report["acked_rate"], "msg/s")
+    name = f"closed/{clients}"
+    run = send(target, name, CLOSED_RATE_MAX, duration_s, clients, lockstep=True, warmup_s=warmup_s)
+    return [*run.details(), run.figure("in lockstep", run.report["acked_rate"], "msg/s")]
 
 
 def to_json(figure: Figure) -> dict[str, Any]:

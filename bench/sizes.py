@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from bench.groupload import SPEAKERS_MAX
 from bench.groups import make_group, open_caller
 from bench.measure import Figure
 from bench.merge import merge
+from bench.parts import in_parts
 from bench.sending import run_together
 from bench.sent import Sent
 from bench.target import Target, knob, users
@@ -20,18 +22,22 @@ REST_S = 4.0
 
 def sizes(target: Target) -> Iterator[Figure]:
     """Messages to groups of 10, 100 and 1,000, everybody online: what each of them costs."""
+    return in_parts(
+        {f"{size} members": partial(_size, target, size, rate) for size, rate in RATES.items()}
+    )
+
+
+def _size(target: Target, size: int, rate: float) -> list[Figure]:
     duration_s = knob("DURATION_S", 10)
-    for size, rate in RATES.items():
-        names = users("size", size)
-        with open_caller(target, names[0]) as caller:
-            group = make_group(caller, names[1:])
-        loaders = int(knob("LOADERS", 1))
-        orders = group_orders(target, names, group, knob("RATE", rate), duration_s, loaders)
-        ran = run_together(target, orders, duration_s, REST_S)
-        ran.check()
-        yield from group_figures(
-            Sent(f"group/{size}", ran.span_s, merge(ran.reports), ran.cpu_s, ran.work)
-        )
+    names = users("size", size)
+    with open_caller(target, names[0]) as caller:
+        group = make_group(caller, names[1:])
+    loaders = int(knob("LOADERS", 1))
+    orders = group_orders(target, names, group, knob("RATE", rate), duration_s, loaders)
+    ran = run_together(target, orders, duration_s, REST_S)
+    ran.check()
+    run = Sent(f"group/{size}", ran.span_s, merge(ran.reports), ran.cpu_s, ran.work)
+    return group_figures(run)
 
 
 def group_orders(

@@ -60,7 +60,11 @@ def _of(tried: Try | None, name: str) -> float | None:
 def _bound(rounds: Sequence[Round], get: Callable[[Round], Try | None]) -> str:
     """For the names of figures that are lower bounds: the generator ended a search of ours."""
     tries = [get(each) for each in _of_side(rounds, OURS)]
-    return ", at least" if any(tried.limited for tried in tries if tried) else ""
+    return _at_least(*filter(None, tries))
+
+
+def _at_least(*tries: Try) -> str:
+    return ", at least" if any(tried.limited for tried in tries) else ""
 
 
 def _pairs(rounds: Sequence[Round], ours: Get, theirs: Get) -> list[tuple[float, float]]:
@@ -110,9 +114,10 @@ def _as_quick(rounds: Sequence[Round]) -> list[Figure]:
     if not pairs:
         return []
     mine, other = map(statistics.median, zip(*pairs, strict=True))
+    bound = _bound(rounds, lambda r: r.one_as_quick)
     return [
-        Figure("one-to-one", "at its p99, ours", mine, "msg/s"),
-        Figure("one-to-one", "at its p99: ratio", mine / other, "", least=2),
+        Figure("one-to-one", f"at its p99, ours{bound}", mine, "msg/s"),
+        Figure("one-to-one", f"at its p99: ratio{bound}", mine / other, "", least=2),
         *_by_round(rounds),
     ]
 
@@ -128,11 +133,10 @@ def _by_round(rounds: Sequence[Round]) -> list[Figure]:
     for side, who, get in shown:
         for number, each in enumerate(_of_side(rounds, side), 1):
             if tried := get(each):
+                name = f"round {number}, {who}"
                 figures += [
-                    Figure("one-to-one", f"round {number}, {who}", tried.rate, "msg/s"),
-                    Figure(
-                        "one-to-one", f"round {number}, {who}: push p99", tried.push_p99_ms, "ms"
-                    ),
+                    Figure("one-to-one", name + _at_least(tried), tried.rate, "msg/s"),
+                    Figure("one-to-one", f"{name}: push p99", tried.push_p99_ms, "ms"),
                 ]
     return figures
 

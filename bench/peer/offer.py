@@ -86,6 +86,7 @@ class Offer:
             "heard_rate": heard / span_s,
             "cut_short": self._sent < self._total,
             "audience": self._audience,
+            "prefix": self._prefix.decode(),
             "sent": self._sent,
             "lost": self._sent * self._audience - self._heard_all,
             "doubled": self._doubled,

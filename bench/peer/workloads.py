@@ -84,7 +84,7 @@ class Bench:
         with connected(party) as generator:
 
             def probe(rate: float) -> Try:
-                tries.append(decided(partial(self._try, side, generator, rate, terms)))
+                tries.append(decided(partial(self._try, side, party, generator, rate, terms)))
                 return tries[-1]
 
             if rate := knob("RATE", 0):
@@ -99,7 +99,9 @@ class Bench:
             raise GeneratorLimited(f"{side.name}: figures withheld, {best.limited}")
         return best
 
-    def _try(self, side: Side, generator: Generator, rate: float, terms: Terms) -> Try:
+    def _try(
+        self, side: Side, party: dict[str, Any], generator: Generator, rate: float, terms: Terms
+    ) -> Try:
         """One rate, what it gave and what each message cost."""
         duration_s = knob("DURATION_S", DURATION_S)
         plan = {"rate": rate, "warmup_s": WARMUP_S, "duration_s": duration_s}
@@ -113,7 +115,9 @@ class Bench:
             f"CPU of {name}": 1000 * (used_after[name].cpu_s - used[name].cpu_s) / sent
             for name in roots
         }
-        found = faults(report, rate, cost["rows"], terms)
+        written = counted_after["rows"] - counted["rows"]
+        stored = side.stored(party, report["prefix"], written)
+        found = faults(report, rate, stored / sent, terms)
         why = ", ".join(found)
         if broken := is_broken(found):
             self.broken.append(f"{side.name} at {rate:,.0f} msg/s: {why}")

@@ -3,16 +3,20 @@
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from bench.caller import Caller
+from bench.peer.archive import places_held
 from bench.peer.ejabberd import DATABASE, Ejabberd
 from bench.peer.sides import Peer
 from bench.peer.workloads import connected
+from bench.rows import Rows
 from bench.scenarios import RunFailed
+from bench.target import Target
 from dev.services import MariaDB
 from proto import im_pb2
 from tests.support.cluster import Cluster
@@ -97,8 +101,25 @@ def check_offers(party: Party, while_there: Callable[[], int] = int) -> list[int
     return said
 
 
-def test_all_that_is_offered_to_the_platform_is_heard(ours: Party) -> None:
-    check_offers(ours)
+def test_all_that_is_offered_to_the_platform_is_heard_and_stored(
+    ours: Party, cluster: Cluster
+) -> None:
+    users: list[str] = []
+
+    def party(in_a_room: bool) -> dict[str, Any]:
+        made = ours(in_a_room)
+        users.extend(made["users"])
+        return made
+
+    def stored() -> int:
+        with closing(Rows(cast(Target, cluster))) as rows:
+            return places_held(rows, users, "p")
+
+    # Given a load that is heard
+    places = check_offers(party, stored)
+
+    # Then each message lies in the mailboxes of two users, or in the log of the group
+    assert places == [2 * (2 * SENT), 2 * (2 * SENT) + 2 * SENT]
 
 
 def test_messages_one_at_a_time_are_timed(ours: Party) -> None:

@@ -8,6 +8,7 @@ from bench.peer.sides import Side
 GOOD: dict[str, Any] = {
     "cut_short": False,
     "audience": 1,
+    "prefix": "p1-1-",
     "heard_rate": 1000.0,
     "lost": 0,
     "doubled": 0,
@@ -44,3 +45,6 @@ class Named(Side):
 
     def room(self, users: list[str], party: Mapping[str, Any]) -> str:
         return ""
+
+    def stored(self, party: Mapping[str, Any], prefix: str, written: int) -> int:
+        return written

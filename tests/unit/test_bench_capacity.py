@@ -48,8 +48,8 @@ Given = dict[float, list[dict[str, Any]]]
 """By rate: what its tries report one after the other; the last of them ever after."""
 
 
-def searched(monkeypatch: pytest.MonkeyPatch, given: Given) -> tuple[dict[str, float], list[float]]:
-    """The figures of a search that starts at 1,000 and ends at 2,000, and the rates it tried."""
+def serve(monkeypatch: pytest.MonkeyPatch, given: Given) -> list[float]:
+    """Let a search start at 1,000 and end at 2,000; returns the rates that it will have tried."""
     tried: list[float] = []
 
     def send(target: object, scenario: str, rate: float, *more: Any, **others: Any) -> Sent:
@@ -72,6 +72,12 @@ def searched(monkeypatch: pytest.MonkeyPatch, given: Given) -> tuple[dict[str, f
     monkeypatch.setattr("bench.capacity.RATE_MAX", 2000.0)
     monkeypatch.setenv("WAYS", "tcp")
     monkeypatch.setenv("RATE", "1000")
+    return tried
+
+
+def searched(monkeypatch: pytest.MonkeyPatch, given: Given) -> tuple[dict[str, float], list[float]]:
+    """The figures of such a search, and the rates it tried."""
+    tried = serve(monkeypatch, given)
     figures = list(capacity(cast(Target, None)))
     return {f.name: f.value for f in figures if " at " not in f.name}, tried
 
@@ -114,3 +120,19 @@ def test_a_search_that_the_generator_ended_has_no_result(monkeypatch: pytest.Mon
     # And where it was busy only once, the server is what was measured
     found, _ = searched(monkeypatch, {1000: [limited, {}]})
     assert found["tcp"] == 1000
+
+
+def test_a_search_without_result_keeps_what_it_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a generator that ends the search over TCP, and damage before that
+    limited: dict[str, Any] = {"limited": True}
+    given: Given = {rate: [limited] for rate in (1062.5, 1125, 1250)}
+    serve(monkeypatch, {**given, 1500: [{"lost": 1}]})
+    found: dict[str, float] = {}
+    # When it ends
+    with pytest.raises(RunFailed, match="the generator ended the search"):
+        for figure in capacity(cast(Target, None)):
+            found[figure.name] = figure.value
+    # Then there is no highest rate, but the points of the plot are there, and the damage
+    assert "tcp" not in found
+    assert found["tcp at 1000: push p99"] == 10
+    assert found["tcp: loss or disorder"] == 1

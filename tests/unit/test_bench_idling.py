@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from bench.holding import check
 from bench.idling import Idler
 from bench.loader import GeneratorLimited
+from bench.merge import check_share
 
 
 def come_back(monkeypatch: pytest.MonkeyPatch, cpu_share: float) -> dict[str, Any]:
@@ -42,8 +42,8 @@ def test_waiting_for_the_server_does_not_make_a_generator_less_busy(
     assert (told["half_s"], told["all_s"]) == pytest.approx((5, 6))
     assert told["cpu_share"] == pytest.approx(0.95)
     with pytest.raises(GeneratorLimited):
-        check(told)
+        check_share(told["cpu_share"])
 
 
 def test_what_an_idle_generator_saw_is_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
-    check(come_back(monkeypatch, cpu_share=0.3))
+    check_share(come_back(monkeypatch, cpu_share=0.3)["cpu_share"])

@@ -170,6 +170,8 @@ def test_terms_may_ask_for_quicker_pushes() -> None:
 
 def test_messages_missing_in_the_archive_are_a_fault() -> None:
     assert faults(GOOD, 1000, 1.99, Terms(2)) == ["not archived"]
+    one_of_many = 2 - 1 / 48_000
+    assert faults(GOOD, 1000, one_of_many, Terms(2)) == ["not archived"]
 
 
 def test_ratios_are_those_of_the_medians_of_all_rounds() -> None:
@@ -248,3 +250,23 @@ def test_lower_bounds_of_ours_are_called_so() -> None:
     assert figures["deliveries: ratio, at least"].value == pytest.approx(10)
     assert figures["deliveries, ours, at least"].value == 400_000
     assert figures["deliveries, ejabberd"].value == 40_000
+
+
+def test_a_lower_bound_at_the_peers_p99_is_called_so() -> None:
+    # Given a second round in which the generator ended our search for pushes as quick as theirs
+    best, bound = Try(3000, sustained=True), Try(2500, sustained=True, limited="busy")
+    rounds = [
+        Round(PEER, one=HELD),
+        Round(OURS, one=best, one_as_quick=best),
+        Round(PEER, one=HELD),
+        Round(OURS, one=best, one_as_quick=bound),
+    ]
+    figures = {each.name: each.value for each in compare(rounds)}
+    # Then the median is a bound as well, and so is its ratio
+    assert figures["at its p99, ours, at least"] == pytest.approx(2750)
+    assert figures["at its p99: ratio, at least"] == pytest.approx(2.75)
+    # And of the rounds that one
+    assert figures["round 1, ours at its p99"] == 3000
+    assert figures["round 2, ours at its p99, at least"] == 2500
+    # And what the server ended is none
+    assert figures["highest rate: ratio"] == pytest.approx(3)

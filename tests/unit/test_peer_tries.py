@@ -11,8 +11,9 @@ import pytest
 from bench import procs
 from bench.peer import workloads
 from bench.peer.comparison import OURS
-from bench.peer.sides import Side
+from bench.peer.sides import Ours, Side
 from bench.peer.workloads import Bench
+from bench.target import Target
 from dev.services import MariaDB
 from tests.support.peersides import GOOD, Named
 
@@ -90,3 +91,42 @@ def test_what_was_heard_wrongly_ends_a_rate_and_is_told(
     assert max(reports.tried.count(rate) for rate in reports.tried) == 1
     assert len(bench.broken) == len(reports.tried)
     assert "doubled" in bench.broken[0]
+
+
+def test_a_message_that_is_not_stored_is_told_however_many_rows_were_written(
+    monkeypatch: pytest.MonkeyPatch, side: Side
+) -> None:
+    # Given a server that writes rows enough, and stores all messages of a try but one
+    asked: list[tuple[str, int]] = []
+
+    def stored(party: object, prefix: str, written: int) -> int:
+        asked.append((prefix, written))
+        return 199
+
+    side.rows = {"one": 2}
+    monkeypatch.setattr(side, "stored", stored)
+
+    # When its highest rate is searched
+    bench = Counting()
+    with pytest.raises(workloads.RunFailed):
+        search(monkeypatch, bench, side, Reports())
+
+    # Then none counts, and each try says why
+    assert {prefix for prefix, _ in asked} == {GOOD["prefix"]}
+    assert {written for _, written in asked} == {100}
+    assert all("not archived" in what for what in bench.broken)
+    assert len(bench.broken) == len(asked)
+
+
+def test_the_platforms_messages_are_looked_for_where_they_lie(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given tables that hold fewer messages than rows were written
+    closed: list[bool] = []
+    rows = SimpleNamespace(close=lambda: closed.append(True))
+    monkeypatch.setattr("bench.peer.sides.Rows", lambda target: rows)
+    monkeypatch.setattr("bench.peer.sides.places_held", lambda rows, senders, prefix: 7)
+    ours = Ours(cast(Target, None), "tcp")
+    # When it is asked what is stored, then the rows do not count
+    assert ours.stored({"users": ["ann"]}, "p1-", 1000) == 7
+    assert closed
