@@ -44,17 +44,16 @@ def test_introspection_is_asked_once_per_cache_time() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        {"active": False},
-        {},
-        active() | {"active": "true"},
-        active() | {"active": 1},
-        active(exp=1),
-        active(exp=True),
-        active(sub=None),
-        active(iss="https://elsewhere.example"),
-        active(aud=["other"]),
+        pytest.param({"active": False}, id="inactive"),
+        pytest.param({}, id="empty"),
+        pytest.param(active() | {"active": "true"}, id="active is a text"),
+        pytest.param(active() | {"active": 1}, id="active is a number"),
+        pytest.param(active(exp=1), id="ended"),
+        pytest.param(active(exp=True), id="exp is no number"),
+        pytest.param(active(sub=None), id="nobody"),
+        pytest.param(active(iss="https://elsewhere.example"), id="of another issuer"),
+        pytest.param(active(aud=["other"]), id="for others"),
     ],
-    ids=str,
 )
 def test_introspection_refusals_are_remembered_for_a_while(answer: dict[str, Any]) -> None:
     clock = Clock()
