@@ -124,6 +124,7 @@ class Bed:
             "IM_SEND_BURST": "100000",
             "IM_DEVICES_WEB_MAX": "64",
             "IM_DRAIN_S": "2",
+            "IM_OUTBOUND_BYTES_MAX": "131072",  # slow readers fill them in some seconds
             "PROMETHEUS_MULTIPROC_DIR": str(metrics),
             **self._env,
         }

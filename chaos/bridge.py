@@ -23,6 +23,8 @@ UNACKED = "unacked"
 TICK_S = 0.003
 REMEMBERED = 64
 """So many tasks can be given once more, however long ago they came."""
+KNOWN_MAX = 10_000
+"""More than can be with workers at one time."""
 
 
 class Bridge(Background):
@@ -36,8 +38,8 @@ class Bridge(Background):
         self.carried = 0
         self._did: Counter[str] = Counter()
         self._last: dict[str, int] = {}
-        self._known: set[str] = set()
-        """Tags of what went through here, and of what workers enqueued and has been doubled."""
+        self._known: dict[str, None] = {}
+        """The last tags of what went through here, or has been doubled."""
         self._remembered: deque[tuple[str, bytes]] = deque(maxlen=REMEMBERED)
         self._random = random.Random(f"{seed} bridge")
         self._port = port
@@ -87,15 +89,20 @@ class Bridge(Background):
         for entry in target.hvals(UNACKED):
             message, _, queue = json.loads(entry)
             if _tag(message) not in self._known and queue in QUEUES:
-                self._known.add(_tag(message))
+                self._know(message)
                 self._did["of workers doubled"] += 1
                 self._hold(queue, self.carried, _again(json.dumps(message).encode()))
 
     def _hold(self, queue: str, number: int, task: bytes) -> None:
         due = time.monotonic() + self._random.random() * self.late_s
         self._held.append((due, queue, number, task))
-        self._known.add(_tag(json.loads(task)))
+        self._know(json.loads(task))
         self._did["copies late"] += self.late_s > 0
+
+    def _know(self, message: "dict[str, dict[str, str]]") -> None:
+        self._known[_tag(message)] = None
+        if len(self._known) > KNOWN_MAX:
+            del self._known[next(iter(self._known))]
 
     def _give(self, target: "redis.Redis") -> None:
         now = time.monotonic()

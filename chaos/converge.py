@@ -66,11 +66,14 @@ def mark(bed: Bed, load: Load) -> Mark:
 
 
 def lagging(bed: Bed, load: Load, mark: Mark) -> list[str]:
-    """Who has not been answered since, and which shards have not delivered what there was."""
+    """Who has not been answered since, and which shards have not delivered what there was.
+
+    Who has failed is told in the end.
+    """
     late = [
         f"{actor.user} is answered"
         for actor in load.actors
-        if actor.client.answered <= mark.answered[actor.user]
+        if actor.failure is None and actor.client.answered <= mark.answered[actor.user]
     ]
     for name in bed.store.names:
         delivered = bed.store.query(name, f"SELECT shard, version FROM {name}.shard_delivered")
@@ -79,8 +82,14 @@ def lagging(bed: Bed, load: Load, mark: Mark) -> list[str]:
             for shard, version in delivered
             if version < mark.versions[shard]
         ]
-        if copies := bed.store.query(name, f"SELECT DISTINCT shard FROM {name}.copy_waiting"):
-            late += [f"shard {shard} copied, rows of it wait" for (shard,) in copies]
+        copies = bed.store.query(
+            name, f"SELECT shard, MIN(version) FROM {name}.copy_waiting GROUP BY shard"
+        )
+        late += [
+            f"shard {shard} copied, rows of it wait"
+            for shard, version in copies
+            if version <= mark.versions[shard]
+        ]
     return late
 
 

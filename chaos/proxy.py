@@ -90,7 +90,8 @@ class Proxy(Background):
     def forget(self, share: float) -> int:
         """Makes this share of the connections half-open: nothing comes through, nobody is told."""
         with self._lock:
-            links = [link for link in self._links if self._random.random() < share]
+            whole = [link for link in self._links if not link.dead]
+            links = [link for link in whole if self._random.random() < share]
             for link in links:
                 link.dead = True
         return len(links)

@@ -6,7 +6,6 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -50,7 +49,7 @@ class Injected:
     """Sends acknowledged while it lasted."""
     recovered_s: float | None = None
     """After so long all that had been stored was delivered, and everybody answered, under load;
-    None where the next fault came before that was looked for."""
+    None where that was not waited for, or did not come true."""
 
 
 @dataclass
@@ -147,7 +146,7 @@ class Run:
             self.bed.mend()
         if ended := self.bed.raise_servers():
             injected.note += f"; died of it: {', '.join(ended)}"
-        if fault.empties:
+        if fault.empties or "redis" in ended:
             self._emptied_at = time.monotonic()
         injected.note = ", ".join(filter(None, [injected.note, *scene.outcome]))
         self.result.violations += [f"{fault.name}: {what}" for what in scene.wrong]
@@ -165,10 +164,13 @@ class Run:
         then, late = None, ["a database answers"]
         while late and time.monotonic() - healed < within_s:
             time.sleep(RECOVERING_EVERY_S)
-            with suppress(pymysql.MySQLError, OSError):
+            try:
                 then = then or mark(self.bed, self.load)
                 late = lagging(self.bed, self.load, then)
-        injected.recovered_s = round(time.monotonic() - healed, 1)
+            except (pymysql.MySQLError, OSError) as error:
+                late = [f"a database answers ({error})"]
+        if not late:
+            injected.recovered_s = round(time.monotonic() - healed, 1)
         self.result.violations += [
             f"not within {within_s:g} s of {injected.name}: {what}" for what in late
         ]
@@ -254,6 +256,7 @@ def run(root: Path, seed: int, duration_s: float, faults: Sequence[Fault], say: 
         result.broke_off(error)
     finally:
         if result.violations and logs.exists():
+            shutil.rmtree(kept, ignore_errors=True)  # of a run beside this one
             logs.rename(kept)
         shutil.rmtree(logs, ignore_errors=True)
     return result

@@ -3,7 +3,7 @@
 from chaos.evidence import Evidence
 from proto import im_pb2
 
-ENOUGH = 1000
+ENOUGH = 5000
 """Of so many acknowledged sends some were repeated, recalled, blocked and so on, by chance."""
 
 

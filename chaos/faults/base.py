@@ -27,7 +27,10 @@ class Scene:
 
 
 Inject = Callable[[Scene], AbstractContextManager[str]]
-"""Enters with a note of what was done, for the report; raises `Skipped` before anything is."""
+"""Enters with a note of what was done, for the report.
+
+Raises `Skipped` before anything is done, or in the end, when it turns out to have done nothing.
+"""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def half_open(scene: Scene) -> Iterator[str]:
     """Half of the connections: nothing comes through any more, and nobody is told."""
     count = sum(proxy.forget(0.5) for proxy in scene.bed.proxies.values())
     if not count:
-        raise Skipped("nobody is connected")
+        raise Skipped("there were too few connections")
     yield f"{count} connections"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chaos.faults.base import Fault, Scene
+from chaos.faults.base import Fault, Scene, Skipped
 
 COPIES = 2
 LATE_S = 2.0
@@ -16,13 +16,15 @@ def juggled(scene: Scene) -> Iterator[str]:
     bridge = scene.bed.bridge
     before = bridge.tally()
     bridge.copies, bridge.late_s = COPIES, LATE_S
-    again = bridge.repeat()
     try:
+        again = bridge.repeat()
         yield f"{COPIES} copies, up to {LATE_S:g} s late, {again} old tasks again"
     finally:
         bridge.copies, bridge.late_s = 1, 0.0
-        did = bridge.tally() - before
-        scene.outcome.append(", ".join(f"{did[what]} {what}" for what in TOLD))
+    did = bridge.tally() - before
+    if not again and not any(did.values()):
+        raise Skipped("there were no tasks")
+    scene.outcome.append(", ".join(f"{did[what]} {what}" for what in TOLD))
 
 
 FAULTS = (Fault("tasks doubled, delayed, shuffled", juggled, (6, 10)),)
