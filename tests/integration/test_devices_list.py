@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from dev.clients.device import Closed
 from dev.clients.wait import DEADLINE_S, wait_until
 from dev.clients.wire import Caller, ok, refused, text_to
 from proto import im_pb2
@@ -201,8 +202,13 @@ def _wait_refused(cluster: Cluster, token: str) -> None:
 
         def is_closed(name: str = gateway) -> bool:
             client = cluster.tcp(gateway=name)
-            answer = client.call(im_pb2.AuthRequest(token=token, device="attempt"))
-            client.close()
+            try:
+                answer = client.call(im_pb2.AuthRequest(token=token, device="attempt"))
+            except Closed:  # it had been let in, and the process heard before it was told
+                assert ended(client)[0] == "TOKEN_REVOKED"
+                return False
+            finally:
+                client.close()
             return bool(answer.error.code) and refused(answer) == "TOKEN_REVOKED"
 
         wait_until(is_closed, what=f"the token refused by {gateway}")
