@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from bench import procs
-from bench.caller import Caller
+from bench.caller import Caller, Timed
 from bench.groups import open_caller
 from bench.measure import Figure, summarise
 from bench.merge import check_share
@@ -76,18 +76,12 @@ class Asked:
 
 def ask(target: Target, work: Callable[[Callable[[Caller, Any], Any]], None]) -> Asked:
     """Do `work` with a function that asks and keeps the time, and measure all around it."""
-    asked = Asked()
-
-    def timed(caller: Caller, request: Any) -> Any:
-        started_s = time.perf_counter()
-        answer = caller.call(request)
-        asked.took_ms.append(1000 * (time.perf_counter() - started_s))
-        return answer
-
+    timed = Timed()
+    asked = Asked(timed.took_ms)
     procs.wait_until_quiet(knob("QUIET_S", 30))
     stores, before = target.stores.read(), procs.by_name(target.pids)
     own_s, began_s = time.process_time(), time.perf_counter()
-    work(timed)
+    work(timed.call)
     asked.span_s, asked.own_s = time.perf_counter() - began_s, time.process_time() - own_s
     after, asked.work = procs.by_name(target.pids), target.stores.since(stores)
     asked.cpu_s = {name: after[name].cpu_s - before[name].cpu_s for name in after}

@@ -1,7 +1,7 @@
 """After healing: wait until everything has come to rest, and say what has not in time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -75,41 +75,38 @@ def lagging(bed: Bed, load: Load, mark: Mark) -> list[str]:
         for actor in load.actors
         if actor.failure is None and actor.client.answered <= mark.answered[actor.user]
     ]
-    for name in bed.store.names:
-        delivered = bed.store.query(name, f"SELECT shard, version FROM {name}.shard_delivered")
-        late += [
-            f"shard {shard} delivered up to {mark.versions[shard]}, it is at {version}"
-            for shard, version in delivered
-            if version < mark.versions[shard]
-        ]
-        copies = bed.store.query(
-            name, f"SELECT shard, MIN(version) FROM {name}.copy_waiting GROUP BY shard"
-        )
-        late += [
-            f"shard {shard} copied, rows of it wait"
-            for shard, version in copies
-            if version <= mark.versions[shard]
-        ]
-    return late
+    return late + behind(bed, mark.versions)
 
 
-def behind(bed: Bed) -> list[str]:
-    """The shards whose `delivered` has not caught up, or from which copies wait."""
+def behind(bed: Bed, versions: Mapping[int, int] | None = None) -> list[str]:
+    """The shards whose `delivered` has not caught up, or from which copies wait.
+
+    With `versions`, by shard, what came after those counts for nothing.
+    """
     late: list[str] = []
     for name in bed.store.names:
         try:
             rows = bed.store.query(
                 name,
                 f"SELECT l.shard, l.version, d.version FROM {name}.shard_log l"
-                f" JOIN {name}.shard_delivered d USING (shard) WHERE l.version > d.version",
+                f" JOIN {name}.shard_delivered d USING (shard)",
             )
             copies = bed.store.query(
-                name, f"SELECT shard, COUNT(*) FROM {name}.copy_waiting GROUP BY shard"
+                name, f"SELECT shard, MIN(version) FROM {name}.copy_waiting GROUP BY shard"
             )
         except pymysql.MySQLError as error:
             return [f"{name} answers ({error})"]
-        late += [f"shard {s} delivered up to {end}, it is at {at}" for s, end, at in rows]
-        late += [f"shard {s} copied, {count} of its rows wait" for s, count in copies]
+        wanted = {shard: newest for shard, newest, _ in rows} if versions is None else versions
+        late += [
+            f"shard {shard} delivered up to {wanted[shard]}, it is at {delivered}"
+            for shard, _, delivered in rows
+            if delivered < wanted[shard]
+        ]
+        late += [
+            f"shard {shard} copied, rows of it wait"
+            for shard, version in copies
+            if versions is None or version <= versions[shard]
+        ]
     return late
 
 

@@ -185,9 +185,9 @@ class Hurt:
         shard = int(database[-1])
         if "copy_waiting" in statement:
             return self.waiting
-        if "shard_log" in statement:
-            return [(shard, 7)]
-        return [(shard, 7 if shard else next(self.delivered))]
+        if "shard_delivered" in statement:
+            return [(shard, 8, 7 if shard else next(self.delivered))]
+        return [(shard, 7)]
 
 
 def recovering(store: Any, monkeypatch: pytest.MonkeyPatch, answered: bool = True) -> Run:
