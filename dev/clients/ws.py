@@ -13,23 +13,12 @@ from proto import frame
 
 
 class WebSocketClient(Device):
-    """One WebSocket."""
+    """One WebSocket; OSError or `InvalidHandshake` when it does not come about."""
 
     def __init__(self, url: str, *, json: bool = False, **options: Any) -> None:
         super().__init__(json=json)
         self._stack = ExitStack()
-        self._socket: ClientConnection = self._stack.enter_context(
-            connect(
-                url.replace("http", "ws", 1) + "/ws",
-                subprotocols=[Subprotocol("im.json")] if json else None,
-                compression=None,
-                ping_interval=None,
-                close_timeout=2,
-                max_size=FRAME_BYTES_MAX,
-                proxy=None,
-                **options,
-            )
-        )
+        self._socket = self._stack.enter_context(_connect(url, json=json, **options))
         assert self._socket.subprotocol == ("im.json" if json else None)
 
     def close(self) -> None:
@@ -74,3 +63,20 @@ class WebSocketClient(Device):
         close = error.rcvd
         self.closed = Closed(close.code, close.reason) if close else Closed(1006, "cut")
         return self.closed
+
+
+def _connect(url: str, *, json: bool, **options: Any) -> ClientConnection:
+    """OSError or `InvalidHandshake` when that fails; a server that dies meanwhile is the former."""
+    try:
+        return connect(
+            url.replace("http", "ws", 1) + "/ws",
+            subprotocols=[Subprotocol("im.json")] if json else None,
+            compression=None,
+            ping_interval=None,
+            close_timeout=2,
+            max_size=FRAME_BYTES_MAX,
+            proxy=None,
+            **options,
+        )
+    except ConnectionClosed as error:
+        raise ConnectionError("closed before the handshake") from error
