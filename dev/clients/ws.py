@@ -68,7 +68,7 @@ class WebSocketClient(Device):
 def _connect(url: str, *, json: bool, **options: Any) -> ClientConnection:
     """OSError or `InvalidHandshake` when that fails; a server that dies meanwhile is the former."""
     try:
-        return connect(
+        opened: ClientConnection = connect(
             url.replace("http", "ws", 1) + "/ws",
             subprotocols=[Subprotocol("im.json")] if json else None,
             compression=None,
@@ -78,5 +78,6 @@ def _connect(url: str, *, json: bool, **options: Any) -> ClientConnection:
             proxy=None,
             **options,
         )
+        return opened
     except ConnectionClosed as error:
         raise ConnectionError("closed before the handshake") from error
