@@ -158,10 +158,11 @@ class Revalidator:
         self._wanted = settings.token_mode == "introspection" and not settings.revocations_url
 
     def check(self, live: Mapping[str, Identity]) -> list[Revocation]:
-        """Ask about every token of `live` (token to identity); those no longer active.
+        """Ask about every token of `live` (token to identity); those taken back before their end.
 
-        Stops early when calls keep failing; the order is shuffled, so a later round reaches the
-        rest. Tokens without an answer stay alive.
+        A token whose time is over is inactive too, and ends by itself. Stops early when calls keep
+        failing; the order is shuffled, so a later round reaches the rest. Tokens without an answer
+        stay alive.
         """
         tokens = random.sample(sorted(live), len(live))
         failures: list[IMError] = []
@@ -179,12 +180,13 @@ class Revalidator:
 
         with ThreadPoolExecutor(max_workers=RECHECKS_AT_ONCE) as pool:
             answers = list(pool.map(ended, tokens))
+        answered_at = time.time()
         if failures:
             log.warning("usercentre.recheck_failed", reason=failures[0].message)
         return [
             Revocation(live[token].token_id, live[token].user, 0.0, live[token].expires_at)
             for token, over in zip(tokens, answers, strict=True)
-            if over
+            if over and live[token].expires_at > answered_at
         ]
 
     def run(

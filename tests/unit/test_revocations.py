@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -178,6 +179,14 @@ def test_live_tokens_are_asked_about_past_the_cache() -> None:
     with pytest.raises(IMError) as caught:
         verifier.verify("opaque")
     assert caught.value.code is Code.TOKEN_REVOKED
+
+
+def test_a_token_that_expired_was_not_revoked() -> None:
+    """Clients get another one for it; those whose token was taken back log out."""
+    revalidator, _ = make_revalidator(ScriptedClient({"active": False}))
+    over = replace(identity("t2"), expires_at=NOW - 1)
+    (ended,) = revalidator.check({"revoked": identity(), "over": over})
+    assert ended.token_id == "t1"
 
 
 def test_an_unreachable_user_centre_ends_no_session_and_is_soon_left_alone() -> None:
