@@ -164,7 +164,10 @@ export class ContactList {
   /** Somebody has read a conversation: this user, or the other one. */
   read(conversation: Conversation, reader: string, id: string, unread: number): void {
     const entry = this.get(conversation);
-    if (!entry) return;
+    if (!entry) {
+      if (this.reading) this.refreshSoon(); // what is on its way may be older than this
+      return;
+    }
     if (reader !== this.user) {
       if (id > entry.peerRead) entry.peerRead = id;
     } else if (id >= entry.read) {

@@ -89,3 +89,29 @@ test("a list is not asked for again without a link", async (t) => {
   await new Promise((done) => setImmediate(done));
   assert.equal(timers, 1);
 });
+
+test("a conversation that was read before it is listed is asked about", { timeout: 20_000 }, async () => {
+  // Given a list on its way that is older than what is said of it meanwhile
+  let asked = 0;
+  let went = (): void => undefined;
+  let peerRead = "";
+  const last = create(im.MessageSchema, { id: id(1), sender: "alice", receiver: "bob" });
+  const call = (async () => {
+    asked++;
+    await new Promise((done) => setImmediate(done));
+    const answer = create(im.ContactsResponseSchema, { contacts: [{ peer: "bob", last, peerRead }] });
+    went();
+    return answer;
+  }) as unknown as Call;
+  const list = new ContactList(call, "alice", () => undefined);
+  went = () => {
+    went = () => undefined;
+    list.read(person("bob"), "bob", id(1), 0);
+    peerRead = id(1);
+  };
+
+  // When it is here, then it is read again
+  await list.refresh();
+  await until(() => list.get(person("bob"))?.peerRead === id(1));
+  assert.equal(asked, 2);
+});
