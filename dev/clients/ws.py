@@ -3,13 +3,16 @@
 from contextlib import ExitStack
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from dev.clients.device import FRAME_BYTES_MAX, OUTBOUND_BYTES_MAX, Closed, Device
 from dev.clients.wait import DEADLINE_S
 from proto import frame
+
+LOST = (Closed, OSError, InvalidHandshake, EOFError)
+"""How a connection does not come about, or ends: time for another."""
 
 
 class WebSocketClient(Device):

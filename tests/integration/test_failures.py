@@ -7,12 +7,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from websockets.exceptions import InvalidHandshake
 
 from dev.clients.device import Closed
 from dev.clients.wait import DEADLINE_S, wait_until
 from dev.clients.wire import insist, ok, refused, sync_all, text_to
-from dev.clients.ws import WebSocketClient
+from dev.clients.ws import LOST, WebSocketClient
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.parked import parked
@@ -257,7 +256,7 @@ def test_a_stopping_web_process_sends_everybody_away(fragile: Cluster) -> None:
     told: list[bool] = []
 
     def come_back(client: WebSocketClient) -> None:
-        with suppress(Closed, OSError, InvalidHandshake, EOFError, TimeoutError):
+        with suppress(*LOST):
             while True:
                 closes.append(client.wait_closed())
                 told.append(any(push.cmd == im_pb2.CMD_PUSH_GO_AWAY for push in client.pushes))

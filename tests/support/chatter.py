@@ -9,11 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from google.protobuf.message import Message
-from websockets.exceptions import InvalidHandshake
 
-from dev.clients.device import Closed
 from dev.clients.wire import text_to
-from dev.clients.ws import WebSocketClient
+from dev.clients.ws import LOST, WebSocketClient
 from proto import im_pb2
 
 TEXT = "marzipan-potatoes-4711"
@@ -101,7 +99,7 @@ class Chatter(threading.Thread):
                     self._offer()
                     client.poll(0.02)
                     self._take_in(client)
-        except (Closed, OSError, InvalidHandshake, EOFError, TimeoutError):
+        except LOST:
             self.reconnects += 1
             time.sleep(0.1)
 

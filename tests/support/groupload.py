@@ -13,11 +13,11 @@ from itertools import cycle
 from typing import Any
 
 from google.protobuf.message import Message
-from websockets.exceptions import InvalidHandshake
 
-from dev.clients.device import Closed, Device
+from dev.clients.device import Device
 from dev.clients.wait import DEADLINE_S, wait_until
 from dev.clients.wire import ok
+from dev.clients.ws import LOST
 from proto import im_pb2
 from tests.support.cluster import Cluster
 from tests.support.groups import Reader, say
@@ -77,7 +77,7 @@ class User(threading.Thread):
                 if self._device is None:
                     self._device = self._cluster.connect(self.user, next(self._webs))
                 answer = self._device.call(request)
-            except (Closed, OSError, InvalidHandshake, EOFError, TimeoutError):
+            except LOST:
                 self.hang_up()
             except AssertionError:  # the login was refused for a moment
                 if self._device is not None:
