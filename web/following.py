@@ -208,6 +208,9 @@ class Following:
 
     def _take(self, user: str, names: Mapping[str, int], tell: bool) -> None:
         known = self._groups.setdefault(user, set())
+        if tell and names.keys() <= known:
+            # They connected between the join and its word: what was published with it passed by.
+            self._resync(user)
         for group in known - names.keys():
             self._drop(user, group)
         for group, version in names.items():

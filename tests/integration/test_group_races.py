@@ -157,6 +157,13 @@ def test_connecting_at_the_very_moment_of_the_removal(cluster: Cluster) -> None:
             device.close()
 
 
+def heard_or_told(device: Device, message: str) -> bool:
+    """Whether a device has the message, or word to sync."""
+    device.poll(0.05)
+    told = any(p.cmd in (im_pb2.CMD_PUSH_GROUPS, im_pb2.CMD_PUSH_RESYNC) for p in device.pushes)
+    return told or message in {message.id for message in device.messages()}
+
+
 def test_connecting_at_the_very_moment_of_the_join(cluster: Cluster) -> None:
     """What was said before somebody came is not pushed to them; what is said later is."""
     # Given
@@ -177,9 +184,7 @@ def test_connecting_at_the_very_moment_of_the_join(cluster: Cluster) -> None:
         # Then
         drain(boss, group, witnesses, [device])
         check_pushed(cluster, group, device, guest)
-        known = last in {message.id for message in device.messages()}
-        told = any(p.cmd == im_pb2.CMD_PUSH_GROUPS for p in device.pushes)
-        assert known or told, "neither heard it nor was told to sync"
+        wait_until(lambda d=device, m=last: heard_or_told(d, m))  # type: ignore[misc]
         device.close()
 
 

@@ -277,6 +277,19 @@ def test_who_joins_during_their_own_log_in_is_told_to_sync(world: World) -> None
     assert world.lists.reads == 2
 
 
+def test_who_logged_in_between_a_join_and_its_word_is_told_to_sync(world: World) -> None:
+    # Given: a list that has the group already
+    world.lists.now = {GROUP: 1}
+    world.hub.channels.subscribe(keys.group_channel(GROUP)).set()
+    world.open(USER).get()
+    assert world.hub.resyncs == 0
+    # When the word of the join comes, with what was published behind it
+    world.following.look_again(USER)
+    world.settle()
+    # Then: what was published together with the join did not reach them
+    assert world.hub.resyncs == 1
+
+
 def test_without_a_subscription_nobody_waits_for_one(world: World) -> None:
     # Given
     channels = world.hub.channels
